@@ -1,0 +1,76 @@
+"""The tracker's front door: `import tracker_core as tracker`, then `init`, `log`, `finish`.
+
+Importing is cheap and starts nothing. It registers "tracker" with transformers' `report_to`, now or when transformers
+is imported later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import current as _current_run
+from . import framework_hook as _framework_hook
+from .errors import NoRunError, NotFoundError, TrackerError, UsageError
+from .run import Run
+from .settings import Settings
+from .start import init
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .api import Api
+    from .mappings import Config, Summary
+
+    config: Config
+    summary: Summary
+    run: Run | None
+
+__all__ = [
+    "Api",
+    "Error",
+    "NoRunError",
+    "NotFoundError",
+    "Run",
+    "Settings",
+    "TrackerError",
+    "UsageError",
+    "__version__",
+    "define_metric",
+    "finish",
+    "init",
+    "log",
+]
+
+Error = TrackerError
+
+
+def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+    """Record one row in the current run; see `Run.log`."""
+    _current_run.require("log()").log(data, step, commit)
+
+
+def define_metric(name: str, *args: Any, **kwargs: Any) -> None:
+    """Say how a metric of the current run is shown and summarised; see `Run.define_metric`."""
+    _current_run.require("define_metric()").define_metric(name, *args, **kwargs)
+
+
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
+    """End the current run, if there is one; see `Run.finish`."""
+    run = _current_run.get()
+    if run is not None:
+        run.finish(exit_code, quiet)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        return _current_run.get()
+    if name in ("config", "summary"):
+        return getattr(_current_run.require(f"tracker_core.{name}"), name)
+    if name == "Api":
+        from .api import Api
+
+        return Api
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_framework_hook.install()

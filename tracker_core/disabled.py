@@ -1,0 +1,53 @@
+"""The run of mode "disabled": takes every call, does nothing, leaves no trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import current
+from .mappings import Config, Summary
+from .settings import Settings
+
+
+def _ignore(*_: Any) -> None:
+    return None
+
+
+class DisabledRun:
+    """Has the surface of `Run`; records nothing. Config and summary hold values in memory only."""
+
+    def __init__(self, settings: Settings, config: dict[str, Any]) -> None:
+        self.settings = settings
+        self.config = Config(config, _ignore)
+        self.summary = Summary({}, dict, _ignore)
+        self.id = settings.run_id or "disabled"
+        self.name = settings.name or "disabled"
+        self.notes, self.tags = settings.notes, settings.tags
+        self.project, self.entity = settings.project, settings.entity
+        self.group, self.job_type = settings.group, settings.job_type
+        self.path = f"{self.project}/{self.id}"
+        self.dir, self.url, self.mode = "", None, "disabled"
+        self.step = self.starting_step = 0
+        self.resumed = self.is_finished = False
+        self.disabled = True
+
+    def log(self, data: Any, step: Any = None, commit: Any = None) -> None:
+        """Do nothing."""
+
+    def define_metric(self, name: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
+        """End the run, which changes nothing."""
+        self.is_finished = True
+        current.remove(self)
+
+    def end(self, exit_code: int, error: Any, quiet: bool = False) -> None:
+        """End the run, which changes nothing."""
+        self.finish()
+
+    def __enter__(self) -> DisabledRun:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.finish()

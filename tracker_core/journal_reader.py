@@ -1,0 +1,321 @@
+"""Read a journal: every intact record, in order, and a name and a count for what is not.
+
+A reader gives an exact prefix of what was written, then every later intact block. It never guesses over damage: within
+a damaged block it stops at the last good record and looks for the next block's header.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import msgspec
+
+from .journal_format import (
+    CRC,
+    FORMAT_VERSION,
+    FRAGMENT,
+    FRAME,
+    FRAME_OVERHEAD_BYTES,
+    HEADER_BYTES,
+    MAGIC,
+    ROW_PREFIX,
+    BlockHeader,
+    Kind,
+    row_struct,
+    unpack_header,
+)
+from .records import Record, Session, State, decode, decode_schema
+
+CLOSING_STATES = ("finished", "failed")
+_CHUNK_BYTES = 16 << 20
+_ROW_HEAD = struct.Struct("<HBH")
+
+
+@dataclass(slots=True)
+class RowGroup:
+    """Packed rows of one key set, in the order written.
+
+    Attributes:
+        keys: metric names, one per column.
+        codes: type codes, one per column; `journal_format.row_fields(codes)` is the NumPy dtype of `packed`.
+        sequences: uint64 sequence numbers, one per row.
+    """
+
+    keys: tuple[str, ...]
+    codes: str
+    sequences: array[int] = field(default_factory=lambda: array("Q"))
+    pieces: list[memoryview] = field(default_factory=list)
+
+    @property
+    def packed(self) -> bytes:
+        """The row records, joined."""
+        return b"".join(self.pieces)
+
+    def rows(self) -> Iterator[tuple[int, int, int, tuple[int | float | bool, ...]]]:
+        """Yield (sequence, step, wall_time_ns, values) per row, without NumPy."""
+        packer = row_struct(self.codes)
+        stride = packer.size + CRC.size
+        packed = self.packed
+        for i, sequence in enumerate(self.sequences):
+            _, _, _, step, wall_time_ns, *values = packer.unpack_from(packed, i * stride)
+            yield sequence, step, wall_time_ns, tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes that hold no intact record. `n_lost_records` is None until an intact block follows."""
+
+    offset: int
+    n_bytes: int
+    n_lost_records: int | None
+    reason: str
+
+
+@dataclass(slots=True)
+class JournalBatch:
+    """What one `JournalReader.read()` found. `records` holds (sequence, record) of every kind but packed rows."""
+
+    row_groups: list[RowGroup] = field(default_factory=list)
+    records: list[tuple[int, Record]] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    n_unknown: int = 0
+    n_bytes: int = 0
+
+
+class JournalReader:
+    """Follows one journal file. Each `read` returns what was appended since the last. Not thread-safe.
+
+    Args:
+        path: the journal file.
+        offset: where to begin: 0, an earlier reader's `block_offset`, or the end of a closed journal.
+        next_sequence: the sequence number expected there: 0, or that reader's `block_first_sequence`.
+
+    Attributes:
+        offset: the end of the last intact record read.
+        next_sequence: the sequence number expected there.
+        block_offset, block_first_sequence: everything before is final; a later reader may begin here.
+        is_closed: whether the session's closing state has been read.
+        n_tail_bytes: bytes behind `offset` that hold no intact record (yet), as of the last `read`.
+    """
+
+    def __init__(self, path: str, offset: int = 0, next_sequence: int = 0) -> None:
+        self.path = path
+        self.offset = self.block_offset = offset
+        self.next_sequence = self.block_first_sequence = next_sequence
+        self.is_closed = False
+        self.n_tail_bytes = 0
+        self._header: BlockHeader | None = None
+        self._crc = 0
+        self._sequence = next_sequence
+        self._slots: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._slot_groups: dict[int, RowGroup] = {}
+        self._groups: dict[tuple[str, tuple[str, ...]], RowGroup] = {}
+        self._fragments: list[bytes] = []
+        self._batch = JournalBatch()
+
+    def read(self, max_bytes: int | None = None) -> JournalBatch:
+        """Return everything intact that was appended since the last call, or about `max_bytes` of it.
+
+        A torn record at the very end is left for the next call, since it may still be being written.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        batch = self._batch = JournalBatch()
+        self._groups, self._slot_groups = {}, {}
+        with open(self.path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            while self.offset < size and (max_bytes is None or batch.n_bytes < max_bytes):
+                file.seek(self.offset)
+                data = file.read(min(_CHUNK_BYTES, max_bytes or _CHUNK_BYTES))
+                n_taken = self._take(memoryview(data), is_last=self.offset + len(data) >= size)
+                batch.n_bytes += n_taken
+                if not n_taken:
+                    if max_bytes is not None and max_bytes < _CHUNK_BYTES:
+                        max_bytes = _CHUNK_BYTES  # too little to hold one record: look further
+                        continue
+                    break
+        self.n_tail_bytes = max(0, size - self.offset)
+        batch.row_groups = list(self._groups.values())
+        return batch
+
+    def _take(self, data: memoryview, is_last: bool) -> int:
+        """Consume whole records from `data`, which begins at `self.offset`; return the number of bytes consumed."""
+        origin, position = self.offset, 0
+        while position < len(data):
+            if self._header is not None:
+                position = self._take_records(data, position)
+                self.offset = origin + position
+            header = unpack_header(data, position)
+            if header is None:
+                next_header = _find_header(data, position + 1)
+                if next_header is None and not is_last and len(data) == _CHUNK_BYTES and position == 0:
+                    next_header = len(data) - HEADER_BYTES
+                if next_header is None:
+                    break
+                self._note_damage(next_header - position, "bytes that are no intact record")
+                position = next_header
+            elif header.version > FORMAT_VERSION:
+                reason = f"a block of format {header.version}; this version reads up to {FORMAT_VERSION}"
+                self._note_damage(HEADER_BYTES, reason)
+                position += HEADER_BYTES
+            else:
+                self._begin_block(header)
+                position += HEADER_BYTES
+            self.offset = origin + position
+        return position
+
+    def _note_damage(self, n_bytes: int, reason: str) -> None:
+        damage = self._batch.damage
+        if damage and damage[-1].offset + damage[-1].n_bytes == self.offset:
+            first = damage.pop()
+            damage.append(Damage(first.offset, first.n_bytes + n_bytes, None, first.reason))
+        else:
+            damage.append(Damage(self.offset, n_bytes, None, reason))
+        self._header = None
+
+    def _begin_block(self, header: BlockHeader) -> None:
+        n_lost = header.first_sequence - self.next_sequence
+        if n_lost > 0:
+            self._count_lost(n_lost)
+        self._header, self._crc, self._sequence = header, header.crc, header.first_sequence
+        self._slots, self._slot_groups = {}, {}
+        if not self._fragments:
+            self.block_offset, self.block_first_sequence = self.offset, max(header.first_sequence, self.next_sequence)
+
+    def _count_lost(self, n_lost: int) -> None:
+        damage = self._batch.damage
+        if damage and damage[-1].n_lost_records is None:
+            last = damage.pop()
+            damage.append(Damage(last.offset, last.n_bytes, n_lost, last.reason))
+        else:
+            damage.append(Damage(self.offset, 0, n_lost, "records are missing between two blocks"))
+        self._fragments.clear()
+
+    def _take_records(self, data: memoryview, position: int) -> int:
+        """Read the open block's records from `position`; return where the first that is not intact begins."""
+        n_bytes = len(data)
+        while position + FRAME_OVERHEAD_BYTES <= n_bytes:
+            length, kind = FRAME.unpack_from(data, position)
+            if kind == Kind.ROW and length >= ROW_PREFIX.size and position + _ROW_HEAD.size <= n_bytes:
+                end = self._take_rows(data, position)
+                if end == position:
+                    break
+                position = end
+                continue
+            body = position + FRAME.size
+            body_end = body + length
+            if body_end + CRC.size > n_bytes:
+                break
+            crc = crc32(data[position:body_end], self._crc)
+            if crc != CRC.unpack_from(data, body_end)[0]:
+                break
+            if kind == Kind.SCHEMA or self._sequence >= self.next_sequence:
+                self._take_record(self._sequence, kind, data[body:body_end])
+            self._crc = crc
+            self._sequence += 1
+            self.next_sequence = max(self.next_sequence, self._sequence)
+            position = body_end + CRC.size
+        return position
+
+    def _take_rows(self, data: memoryview, start: int) -> int:
+        """Read the rows of one schema that follow one another from `start`; return where they end."""
+        head_at, crc_at, n_bytes = _ROW_HEAD.unpack_from, CRC.unpack_from, len(data)
+        head = head_at(data, start)
+        length, _, slot = head
+        size = length + FRAME_OVERHEAD_BYTES
+        to_crc = size - CRC.size
+        position, crc = start, self._crc
+        while position + size <= n_bytes and head_at(data, position) == head:
+            new_crc = crc32(data[position : position + to_crc], crc)
+            if new_crc != crc_at(data, position + to_crc)[0]:
+                break
+            crc = new_crc
+            position += size
+        n_rows = (position - start) // size
+        first, stop = max(self._sequence, self.next_sequence), self._sequence + n_rows
+        if first < stop and slot in self._slots:
+            group = self._group_of_slot(slot)
+            group.sequences.extend(range(first, stop))
+            group.pieces.append(data[position - (stop - first) * size : position])
+        elif first < stop:
+            self._batch.n_unknown += stop - first  # a row whose schema no intact writer left out
+        self._crc, self._sequence = crc, stop
+        self.next_sequence = max(self.next_sequence, stop)
+        return position
+
+    def _group_of_slot(self, slot: int) -> RowGroup:
+        known = self._slot_groups.get(slot)
+        if known is not None:
+            return known
+        codes, keys = self._slots[slot]
+        group = self._groups.get((codes, keys))
+        if group is None:
+            group = self._groups[codes, keys] = RowGroup(keys, codes)
+        self._slot_groups[slot] = group
+        return group
+
+    def _take_record(self, sequence: int, kind: int, body: memoryview) -> None:
+        if kind == Kind.FRAGMENT:
+            whole = self._take_fragment(body)
+            if whole is None:
+                return
+            kind, body = whole
+        try:
+            if kind == Kind.SCHEMA:
+                schema = decode_schema(body)
+                self._slots[schema.slot] = (schema.codes, tuple(schema.keys))
+                self._slot_groups.pop(schema.slot, None)
+                return
+            record = decode(kind, body)
+        except msgspec.MsgspecError as error:
+            self._batch.damage.append(Damage(self.offset, 0, 1, f"record {sequence} of kind {kind}: {error}"))
+            return
+        if record is None:
+            self._batch.n_unknown += 1
+            return
+        self._batch.records.append((sequence, record))
+        self.is_closed = isinstance(record, State) and record.state in CLOSING_STATES
+
+    def _take_fragment(self, body: memoryview) -> tuple[int, memoryview] | None:
+        """Collect one part of a long record; return its kind and body once the last part is there."""
+        kind, part, n_parts = FRAGMENT.unpack_from(body)
+        if part != len(self._fragments):
+            self._batch.damage.append(Damage(self.offset, 0, 1, "a part of a long record is missing"))
+            self._fragments.clear()
+            return None
+        self._fragments.append(bytes(body[FRAGMENT.size :]))
+        if part + 1 < n_parts:
+            return None
+        whole = memoryview(b"".join(self._fragments))
+        self._fragments.clear()
+        return kind, whole
+
+
+def _find_header(data: memoryview, start: int) -> int | None:
+    """Return the position of the first intact block header at or behind `start`."""
+    raw = data.obj if isinstance(data.obj, bytes) else bytes(data)
+    position = raw.find(MAGIC, start)
+    while position >= 0:
+        if unpack_header(data, position) is not None:
+            return position
+        position = raw.find(MAGIC, position + 1)
+    return None
+
+
+def read_session(path: str) -> Session | None:
+    """Return the SESSION record that opens a journal, or None where it is missing or damaged.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    batch = JournalReader(path).read(max_bytes=4096)
+    for _, record in batch.records:
+        if isinstance(record, Session):
+            return record
+    return None

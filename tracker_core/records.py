@@ -1,0 +1,179 @@
+"""The records of a journal other than packed rows: one msgspec Struct per kind, written as msgpack maps.
+
+A field that a reader does not know is skipped and a missing one takes its default, so fields may be added freely.
+Times are nanoseconds since the Unix epoch, by the writer's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .journal_format import Kind
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What every record has."""
+
+    wall_time_ns: int
+
+
+class Session(Record):
+    """Opens a journal: which run, which writer, on which machine and process."""
+
+    session: str
+    run: str
+    project: str
+    entity: str = "local"
+    writer: str = "main"
+    counter: int = 1
+    attempt: int = 1
+    resumed: bool = False
+    name: str = ""
+    group: str = ""
+    job_type: str = ""
+    tags: list[str] = []
+    notes: str = ""
+    mode: str = "offline"
+    host: str = ""
+    pid: int = 0
+    boot_id: str = ""
+    process_start: str = ""
+    python: str = ""
+
+
+class Schema(msgspec.Struct, array_like=True):
+    """Names the columns of the packed rows that follow in the same block; `codes` has one type code per key."""
+
+    slot: int
+    codes: str
+    keys: list[str]
+
+
+class RowMap(Record):
+    """A row that holds something other than numbers and truth values."""
+
+    step: int
+    values: dict[str, Any]
+
+
+class Config(Record):
+    """A change of config: each top-level key replaces the earlier value."""
+
+    values: dict[str, Any] = {}
+    removed: list[str] = []
+
+
+class Summary(Record):
+    """Values set by the user, which win over logged ones; `removed` keys go back to the logged value."""
+
+    values: dict[str, Any] = {}
+    removed: list[str] = []
+
+
+class MetricDefinition(Record):
+    """What `define_metric` said; None means not said."""
+
+    name: str
+    step_metric: str | None = None
+    summary: list[str] | None = None
+    goal: str | None = None
+    hidden: bool | None = None
+    overwrite: bool = False
+
+
+class RunError(msgspec.Struct, omit_defaults=True):
+    """The exception that ended a run."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class State(Record):
+    """A change of the session's state: running, finished or failed. The last two close the journal."""
+
+    state: str
+    exit_code: int | None = None
+    error: RunError | None = None
+
+
+class Dropped(Record):
+    """Rows that were logged between two times but could not be kept."""
+
+    n_rows: int
+    first_ns: int
+    last_ns: int
+    cause: str
+
+
+class Suspended(Record):
+    """A time in which rows waited in memory, so that a kill could have lost them."""
+
+    cause: str
+    began_ns: int
+    ended_ns: int
+    n_queued: int
+
+
+class Heartbeat(Record):
+    """The process was alive although it logged nothing."""
+
+
+class RunEdit(Record):
+    """A change of what `init` named; None means unchanged."""
+
+    name: str | None = None
+    tags: list[str] | None = None
+    notes: str | None = None
+
+
+RECORD_TYPES: dict[int, type[Record]] = {
+    Kind.SESSION: Session,
+    Kind.ROW_MAP: RowMap,
+    Kind.CONFIG: Config,
+    Kind.SUMMARY: Summary,
+    Kind.METRIC: MetricDefinition,
+    Kind.STATE: State,
+    Kind.DROPPED: Dropped,
+    Kind.HEARTBEAT: Heartbeat,
+    Kind.RUN_EDIT: RunEdit,
+    Kind.SUSPENDED: Suspended,
+}
+KIND_OF: dict[type[Record], Kind] = {struct: Kind(kind) for kind, struct in RECORD_TYPES.items()}
+
+_encoder = msgspec.msgpack.Encoder()
+_schema_decoder = msgspec.msgpack.Decoder(Schema)
+_decoders: dict[int, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def encode(record: Record | Schema) -> bytes:
+    """Return the msgpack body of a record.
+
+    Raises:
+        TypeError: a value inside is of a type that msgpack has no form for.
+        OverflowError: an integer does not fit 64 bits.
+    """
+    return _encoder.encode(record)
+
+
+def decode_schema(body: bytes | memoryview) -> Schema:
+    """Return the schema in a SCHEMA body; raises msgspec.MsgspecError where it is malformed."""
+    return _schema_decoder.decode(body)
+
+
+def decode(kind: int, body: bytes | memoryview) -> Record | None:
+    """Return the record in a body, or None for a kind without a struct here.
+
+    Raises:
+        msgspec.MsgspecError: the body is not that kind's.
+    """
+    struct = RECORD_TYPES.get(kind)
+    if struct is None:
+        return None
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(struct)
+    record: Record = decoder.decode(body)
+    return record

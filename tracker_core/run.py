@@ -1,0 +1,402 @@
+"""A run: what a training script talks to. Validates, aggregates, and hands every row to the journal at once."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from . import current, records
+from .describe import describe_error
+from .errors import UsageError
+from .journal_writer import JournalWriter
+from .mappings import Config, Summary
+from .metrics import MetricRules, MetricStats, parse_goal, parse_summary, summary_value
+from .rows import RowPlan, plan_row
+from .say import say, warn
+from .sessions import new_session, open_writer
+from .settings import Settings
+from .values import check_key, check_step, flatten_row, is_wide_int, to_plain, to_row_value
+
+_MAX_PLANS = 4096
+_MAX_RECORD_BYTES = 16 << 20
+
+
+class Run:
+    """One run of a training script. Made by `tracker_core.init`, not directly. Methods are thread-safe.
+
+    `log` returns when the row is with the operating system: a kill of the process loses nothing that was logged.
+    No method raises because of disk trouble.
+    """
+
+    def __init__(
+        self,
+        session: records.Session,
+        folder: str,
+        settings: Settings,
+        config: dict[str, Any],
+        first_step: int = 0,
+    ) -> None:
+        self._session = session
+        self._folder = folder
+        self._settings = settings
+        self._writer_pid = os.getpid()
+        self._writer = open_writer(session, folder, settings)
+        self._step = self._starting_step = first_step
+        self._n_rows = 0
+        self._is_finished = False
+        self._plans: dict[tuple[Any, ...], RowPlan] = {}
+        self._rules = MetricRules()
+        self._stats: dict[str, MetricStats] = {}
+        self._last: dict[str, Any] = {}
+        self.config = Config(config, self._record_config)
+        self.summary = Summary({}, self._logged_summary, self._record_summary)
+        self._recorded_config: dict[str, Any] = {}
+        self._record_nested_config_changes()
+
+    # Identity
+
+    @property
+    def id(self) -> str:
+        return self._session.run
+
+    @property
+    def name(self) -> str:
+        return self._session.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._edit(name=str(name))
+
+    @property
+    def notes(self) -> str:
+        return self._session.notes
+
+    @notes.setter
+    def notes(self, notes: str) -> None:
+        self._edit(notes=str(notes))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(self._session.tags)
+
+    @tags.setter
+    def tags(self, tags: tuple[str, ...] | list[str]) -> None:
+        self._edit(tags=[str(tag) for tag in tags])
+
+    @property
+    def project(self) -> str:
+        return self._session.project
+
+    @property
+    def entity(self) -> str:
+        return self._session.entity
+
+    @property
+    def group(self) -> str:
+        return self._session.group
+
+    @property
+    def job_type(self) -> str:
+        return self._session.job_type
+
+    @property
+    def path(self) -> str:
+        """The run as "project/id", as `Api.run` takes it."""
+        return f"{self.project}/{self.id}"
+
+    @property
+    def dir(self) -> str:
+        """The folder of the run's files, absolute."""
+        return os.path.dirname(self._writer.path)
+
+    @property
+    def url(self) -> str | None:
+        """The run's page on a server; None for a run kept in a folder."""
+        return None
+
+    @property
+    def mode(self) -> str:
+        return self._session.mode
+
+    @property
+    def resumed(self) -> bool:
+        return self._session.resumed
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @property
+    def is_finished(self) -> bool:
+        return self._is_finished
+
+    @property
+    def step(self) -> int:
+        """The step that the next `log` without `step` gets."""
+        return self._step
+
+    @property
+    def starting_step(self) -> int:
+        return self._starting_step
+
+    # Logging
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+        """Record one row. Returns when the operating system has it.
+
+        Args:
+            data: metric names to numbers, truth values, text, None, lists of these, one-element arrays or tensors of
+                any framework, or dicts of these (kept as "outer/inner").
+            step: the row's step, any whole number in any order. Default: one more than the last.
+            commit: False keeps the automatic step where it is, so that the next row shares it. Default: True without
+                `step`, False with it.
+
+        Raises:
+            UsageError: a key is not text, a value cannot be kept, or the run has finished.
+        """
+        try:
+            values = tuple(data.values())
+            plan = self._plans.get((*data, *map(type, values)))
+        except (AttributeError, TypeError):
+            raise _not_a_row(data) from None
+        if plan is None:
+            self._log_new(data, step, commit)
+            return
+        if step is not None and type(step) is not int:
+            step = check_step(step)
+        now_ns = time.time_ns()
+        with self._writer.lock:
+            if self._is_finished:
+                raise self._finished_error("log()")
+            if step is None:
+                step = self._step
+                if commit is not False:
+                    self._step = step + 1
+            elif step >= self._step:
+                self._step = step + 1 if commit else step
+            for layout, part in plan.parts:
+                part_values = values if part is None else values[part]
+                try:
+                    self._writer.put_row(layout, step, now_ns, part_values)
+                except (struct.error, OverflowError):
+                    self._put_map(dict(zip(layout.keys, part_values, strict=True)), step, now_ns)
+            self._n_rows += 1
+            self._last.update(data)
+            for index, stats in plan.aggregates:
+                stats.add(values[index])
+
+    def _log_new(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
+        """Log a row whose keys and types are new, or that holds something other than plain numbers."""
+        self._own_writer()
+        row = flatten_row(data, "log()")
+        plan = plan_row(row, self._rules, self._stats)
+        if plan is not None and not any(is_wide_int(value) for value in row.values()):
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            self._plans[(*row, *map(type, row.values()))] = plan
+            self.log(row, step, commit)
+            return
+        with self._writer.lock:
+            if self._is_finished:
+                raise self._finished_error("log()")
+            step = self._take_step(None if step is None else check_step(step), commit)
+            if row:
+                self._put_map(row, step, time.time_ns())
+                self._n_rows += 1
+                self._last.update(row)
+                self._aggregate(row)
+
+    def _aggregate(self, row: dict[str, Any]) -> None:
+        for key, value in row.items() if self._rules else ():
+            rule = self._rules.match(key)
+            if rule is not None and rule.summary and isinstance(value, (int, float)):
+                self._stats.setdefault(key, MetricStats()).add(value)
+
+    def _take_step(self, step: int | None, commit: bool | None) -> int:
+        if step is None:
+            step = self._step
+            if commit is not False:
+                self._step += 1
+        elif step >= self._step:
+            self._step = step + 1 if commit else step
+        return step
+
+    def _put_map(self, row: dict[str, Any], step: int, now_ns: int) -> None:
+        values = {key: to_row_value(value, f"log(), key {key!r}") for key, value in row.items()}
+        self._put(records.RowMap(wall_time_ns=now_ns, step=step, values=values), "log()")
+
+    def _put(self, record: records.Record, where: str) -> None:
+        """Write a record, with an error for the user where it cannot be encoded or is too large."""
+        if (size := len(records.encode(record))) > _MAX_RECORD_BYTES:
+            expected = f"at most {_MAX_RECORD_BYTES >> 20} MiB in one call"
+            raise UsageError(where, f"{size / (1 << 20):.1f} MiB", expected, "save it as a file, or log less at once")
+        self._writer.put(record)
+
+    # Definitions, config, summary
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: str | None = None,
+        step_sync: bool | None = None,
+        hidden: bool | None = None,
+        summary: str | list[str] | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,
+    ) -> None:
+        """Say how a metric is shown and summarised.
+
+        Args:
+            name: a metric, or a glob with "*". Of several that match, the most specific holds.
+            step_metric: the metric that is its x-axis.
+            step_sync: accepted for scripts written for wandb; the latest value of `step_metric` is always used.
+            hidden: keep it out of the charts.
+            summary: aggregates for the summary, "min,max" or ["min", "max"], of min, max, mean, first, last, best;
+                "none" keeps it out. Non-finite values are counted beside, not mixed in.
+            goal: "minimize" or "maximize"; what "best" means.
+            overwrite: forget what earlier definitions of the same name said.
+
+        Raises:
+            UsageError: an argument is none of these, or the run has finished.
+        """
+        definition = records.MetricDefinition(
+            wall_time_ns=time.time_ns(),
+            name=check_key(name, "define_metric(name=)"),
+            step_metric=None if step_metric is None else check_key(step_metric, "define_metric(step_metric=)"),
+            summary=parse_summary(summary),
+            goal=parse_goal(goal),
+            hidden=hidden,
+            overwrite=bool(overwrite),
+        )
+        with self._own_writer().lock:
+            if self._is_finished:
+                raise self._finished_error("define_metric()")
+            self._rules.add(definition)
+            self._plans.clear()
+            self._writer.put(definition)
+
+    def _logged_summary(self) -> dict[str, Any]:
+        """Return what the summary holds for logged metrics."""
+        if not self._rules:
+            return self._last
+        summary = {}
+        for key, value in self._last.items():
+            rule = self._rules.match(key)
+            if rule is None or not rule.summary:
+                summary[key] = value
+            elif "none" not in rule.summary and key in self._stats:
+                summary[key] = summary_value(rule, self._stats[key])
+        return summary
+
+    def _record_config(self, changed: dict[str, Any], removed: list[str]) -> None:
+        with self._own_writer().lock:
+            if self._is_finished:
+                raise self._finished_error("config")
+            self._put(records.Config(wall_time_ns=time.time_ns(), values=changed, removed=removed), "config")
+            self._recorded_config = to_plain(dict(self.config))
+
+    def _record_summary(self, changed: dict[str, Any], removed: list[str]) -> None:
+        with self._own_writer().lock:
+            if self._is_finished:
+                raise self._finished_error("summary")
+            self._put(records.Summary(wall_time_ns=time.time_ns(), values=changed, removed=removed), "summary")
+
+    def _edit(self, name: str | None = None, tags: list[str] | None = None, notes: str | None = None) -> None:
+        with self._own_writer().lock:
+            if self._is_finished:
+                raise self._finished_error("the name, tags and notes of a run")
+            self._writer.put(records.RunEdit(wall_time_ns=time.time_ns(), name=name, tags=tags, notes=notes))
+            for field, value in (("name", name), ("tags", tags), ("notes", notes)):
+                if value is not None:
+                    setattr(self._session, field, value)
+
+    # The end
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
+        """End the run: finished, or failed where `exit_code` is not 0. A second call does nothing.
+
+        Args:
+            exit_code: the exit code of the process, where it is known.
+            quiet: print nothing.
+        """
+        self.end(exit_code or 0, None, bool(quiet))
+
+    def end(self, exit_code: int, error: records.RunError | None, quiet: bool = False) -> None:
+        state = "failed" if exit_code or error else "finished"
+        current.remove(self)
+        if self._is_forked_away():
+            self._is_finished = True
+            return
+        with self._writer.lock:
+            if self._is_finished:
+                return
+            self._record_nested_config_changes()
+            now_ns = time.time_ns()
+            self._writer.put(records.State(wall_time_ns=now_ns, state=state, exit_code=exit_code, error=error))
+            self._is_finished = True
+        n_lost = self._writer.close(self._settings.finish_timeout_s)
+        if n_lost:
+            warn(f"{n_lost} rows of run {self.path} could not be written to {self._writer.path}")
+        if not (quiet or self._settings.quiet):
+            say(f"run {self.name} {state}: {self._n_rows} rows; see it with: tracker show {self.path}")
+
+    def _record_nested_config_changes(self) -> None:
+        """Record changes inside nested config values, which no assignment reported."""
+        config = to_plain(dict(self.config))
+        changed = {key: value for key, value in config.items() if self._recorded_config.get(key) != value}
+        if changed:
+            self._record_config(changed, [])
+
+    # Forked children
+
+    def let_go_after_fork(self) -> None:
+        """In a forked child: leave the parent's journal alone. The child opens its own at its first record."""
+        self._plans = {}
+        self._writer.abandon()
+
+    def _is_forked_away(self) -> bool:
+        """Say whether this is a forked child that has recorded nothing of its own."""
+        return self._writer_pid != os.getpid()
+
+    def _own_writer(self) -> JournalWriter:
+        """Return this process's writer; a forked child gets its own, as writer "fork-<pid>" of the same run."""
+        pid = os.getpid()
+        if self._writer_pid != pid:
+            self._writer_pid = pid
+            self._session = new_session(self._session, writer=f"fork-{pid}")
+            self._writer = open_writer(self._session, self._folder, self._settings)
+        return self._writer
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.end(1, describe_error(error))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path} {self.name!r}{' finished' if self._is_finished else ''}>"
+
+    def _finished_error(self, where: str) -> UsageError:
+        remedy = "call init() for a new run, or init(id=..., resume='allow') to go on with this one"
+        return UsageError(where, f"a call on run {self.path}, which has finished", "a running run", remedy)
+
+
+def _not_a_row(data: object) -> UsageError:
+    if isinstance(data, Mapping):
+        for key in data:
+            check_key(key, "log()")
+    got = f"{data!r:.200} of type {type(data).__name__}"
+    return UsageError("log()", got, "a dict of metric names to values", 'write log({"loss": loss})')

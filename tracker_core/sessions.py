@@ -1,0 +1,110 @@
+"""Open a session: who writes which journal of a run, and what earlier sessions of the run left."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from . import paths
+from .journal_file import JournalFile
+from .journal_reader import JournalReader, read_session
+from .journal_writer import JournalWriter
+from .process import boot_id, host_name, process_start
+from .records import Config, RowMap, Session
+from .say import warn
+from .settings import Settings
+
+PRIMARY_WRITER = "main"
+
+
+def new_session(template: Session, **changes: Any) -> Session:
+    """Return a session of this process like `template`, with a new random id."""
+    pid = os.getpid()
+    identity = {
+        "session": os.urandom(16).hex(),
+        "wall_time_ns": time.time_ns(),
+        "host": host_name(),
+        "pid": pid,
+        "boot_id": boot_id(),
+        "process_start": process_start(pid),
+        "python": sys.version.split()[0],
+    }
+    return msgspec.structs.replace(template, **{**identity, **changes})
+
+
+def open_writer(session: Session, folder: str, settings: Settings) -> JournalWriter:
+    """Open the journal of a session and write its SESSION record. Never raises OSError."""
+    id_bytes = bytes.fromhex(session.session)
+    path = paths.journal_path(folder, session.project, session.run, session.writer, id_bytes)
+    writer = JournalWriter(
+        JournalFile(path, id_bytes),
+        warn,
+        fsync_interval_s=settings.fsync_interval_s,
+        heartbeat_interval_s=settings.heartbeat_interval_s,
+        slow_write_s=settings.slow_write_s,
+        queue_max_bytes=settings.queue_max_mib << 20,
+    )
+    writer.put(session)
+    return writer
+
+
+@dataclass(slots=True)
+class EarlierSessions:
+    """What the journals of a run id hold before this session: none where `last` is None."""
+
+    last: Session | None = None
+    counter: int = 0
+    attempt: int = 0
+    next_step: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+def find_earlier(folder: str, project: str, run_id: str) -> EarlierSessions:
+    """Look at the sessions that a run id already has; cheap, reads only their first records."""
+    earlier = EarlierSessions()
+    for path in _journals(folder, project, run_id):
+        try:
+            session = read_session(path)
+        except OSError:
+            continue
+        if session is None:
+            continue
+        earlier.attempt = max(earlier.attempt, session.attempt)
+        if session.counter >= earlier.counter and session.writer == PRIMARY_WRITER:
+            earlier.counter, earlier.last = session.counter, session
+    return earlier
+
+
+def read_progress(earlier: EarlierSessions, folder: str, project: str, run_id: str) -> None:
+    """Fill in the step and config that the latest attempt of a run reached, from all its rows."""
+    sessions = []
+    for path in _journals(folder, project, run_id):
+        session = read_session(path)
+        if session is not None and session.attempt == earlier.attempt:
+            sessions.append((session.counter, session.wall_time_ns, path))
+    for _, _, path in sorted(sessions):
+        batch = JournalReader(path).read()
+        for group in batch.row_groups:
+            for _, step, _, _ in group.rows():
+                earlier.next_step = max(earlier.next_step, step + 1)
+        for _, record in batch.records:
+            if isinstance(record, RowMap):
+                earlier.next_step = max(earlier.next_step, record.step + 1)
+            elif isinstance(record, Config):
+                earlier.config.update(record.values)
+                for key in record.removed:
+                    earlier.config.pop(key, None)
+
+
+def _journals(folder: str, project: str, run_id: str) -> list[str]:
+    run_folder = paths.run_folder(folder, project, run_id)
+    try:
+        names = os.listdir(run_folder)
+    except OSError:
+        return []
+    return [os.path.join(run_folder, name) for name in names if name.endswith(paths.JOURNAL_SUFFIX)]
