@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_VIEW, chartedRuns, formatView, parseView, withRunShown } from '../../tracker_server/dashboard/logic/view_state.js';
+
+const FULL = {
+  x: 'metric:a/b=c&d', smoothing: 0.95, filter: 'lr>0.1 "two words"', sort: 'config.lr', base: 'none', shown: ['r1', 'r2'],
+  hidden: [], zoom: { min: -1.5, max: 1e12 }, panels: 'loss', logY: ['train/loss'], clipped: ['val/loss'],
+  columns: ['summary.loss', 'created'], isTable: true, tab: 'config',
+};
+
+test('a fresh page has a clean address', () => {
+  assert.equal(formatView(DEFAULT_VIEW), '');
+  assert.deepEqual(parseView(''), { ...DEFAULT_VIEW });
+});
+
+test('a view survives the way through an address', () => {
+  assert.deepEqual(parseView(formatView(FULL)), FULL);
+  const hidden = { ...DEFAULT_VIEW, hidden: ['a', 'b'] };
+  assert.deepEqual(parseView(formatView(hidden)), hidden);
+});
+
+test('nonsense in an address falls back to the default', () => {
+  const view = parseView('?x=nothing&smooth=7&zoom=5~1&tab=evil&runs=x&sort=&col=a&col=b&col=c');
+  assert.equal(view.x, 'step');
+  assert.equal(view.smoothing, 0.999);
+  assert.equal(view.zoom, null);
+  assert.equal(view.tab, 'charts');
+  assert.equal(view.base, 'auto');
+  assert.equal(view.sort, '-created');
+  assert.deepEqual(view.columns, ['a', 'b']);
+  for (const zoom of ['', '~', '1~', 'a~b', '1~2~3', 'NaN~1']) assert.equal(parseView(`?zoom=${zoom}`).zoom, null, zoom);
+});
+
+const RUNS = ['n5', 'n4', 'n3', 'n2', 'n1'].map((id) => ({ id }));
+
+test('the newest runs are charted', () => {
+  assert.deepEqual(chartedRuns(RUNS, DEFAULT_VIEW, 2), ['n5', 'n4']);
+});
+
+test('hiding a run brings in no other', () => {
+  const view = withRunShown(DEFAULT_VIEW, 'n5', false);
+  assert.deepEqual(chartedRuns(RUNS, view, 2), ['n4']);
+});
+
+test('a run shown by hand comes on top of the newest', () => {
+  const view = withRunShown(DEFAULT_VIEW, 'n1', true);
+  assert.deepEqual(chartedRuns(RUNS, view, 2), ['n5', 'n4', 'n1']);
+  assert.deepEqual(chartedRuns(RUNS, withRunShown(view, 'n1', false), 2), ['n5', 'n4']);
+});
+
+test('with all hidden only what is shown by hand is charted', () => {
+  const none = { ...DEFAULT_VIEW, base: 'none' };
+  assert.deepEqual(chartedRuns(RUNS, none, 2), []);
+  const one = withRunShown(none, 'n3', true);
+  assert.deepEqual(chartedRuns(RUNS, one, 2), ['n3']);
+  assert.deepEqual(withRunShown(one, 'n3', false).hidden, []);
+});

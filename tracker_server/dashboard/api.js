@@ -1,0 +1,110 @@
+/** The only module that talks to the server. */
+import { decodeChart } from './logic/decode.js';
+import { signal } from './ui.js';
+
+/** @typedef {import('./types.js').RunRow} RunRow */
+/** @typedef {import('./types.js').ChartRequest} ChartRequest */
+
+/**
+ * Where the server's root is. Taken from this module's own address (<root>/static/<hash>/api.js), so that the pages
+ * also work below a prefix, behind a notebook server's proxy.
+ */
+export const ROOT = new URL('../../', import.meta.url).pathname.replace(/\/$/, '');
+export const API = `${ROOT}/api/v1`;
+
+/** What the last request met: shown in the top bar, because a page full of old data looks quite alive. */
+export const serverState = signal(/** @type {'there'|'away'|'signed-out'} */ ('there'));
+
+/** An answer that is not a success, with the server's own words. */
+export class ApiError extends Error {
+  /** @param {number} status @param {{where?: string, got?: string, expected?: string, remedy?: string}} detail */
+  constructor(status, detail) {
+    const { where, got, expected, remedy } = detail;
+    super([where, got && `got ${got}`, expected && `expected ${expected}`, remedy].filter(Boolean).join('; ')
+      || `the server answered ${status}`);
+    this.name = 'ApiError';
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+/**
+ * @param {string} path below /api/v1
+ * @param {RequestInit} [init]
+ * @returns {Promise<Response>}
+ */
+async function request(path, init = {}) {
+  const response = await fetch(API + path, { credentials: 'same-origin', ...init }).catch((problem) => {
+    if (!init.signal?.aborted) serverState.value = 'away';
+    throw problem;
+  });
+  serverState.value = response.status === 401 ? 'signed-out' : 'there';
+  if (!response.ok) throw new ApiError(response.status, await readErrorDetail(response));
+  return response;
+}
+
+/** @param {Response} response */
+async function readErrorDetail(response) {
+  try {
+    const body = await response.json();
+    return body?.error ?? {};
+  } catch {
+    // A proxy in between may answer with anything; the status alone is then what we know.
+    return {};
+  }
+}
+
+/** @param {string} path @param {AbortSignal} [signal] @returns {Promise<any>} */
+async function getJson(path, signal) {
+  return (await request(path, { signal })).json();
+}
+
+/** @param {string} project */
+const projectPath = (project) => `/projects/${encodeURIComponent(project)}`;
+/** @param {string} project @param {string} run */
+const runPath = (project, run) => `${projectPath(project)}/runs/${encodeURIComponent(run)}`;
+
+/** @returns {Promise<import('./types.js').ProjectRow[]>} */
+export async function fetchProjects() {
+  return (await getJson('/projects')).projects;
+}
+
+/** @param {string} project @returns {Promise<RunRow[]>} */
+export async function fetchRuns(project) {
+  return (await getJson(`${projectPath(project)}/runs`)).runs;
+}
+
+/** @param {string} project @param {string} run @returns {Promise<import('./types.js').RunDetail>} */
+export async function fetchRun(project, run) {
+  return getJson(runPath(project, run));
+}
+
+/** @param {string} project @returns {Promise<import('./types.js').MetricRow[]>} */
+export async function fetchMetrics(project) {
+  return (await getJson(`${projectPath(project)}/metrics`)).metrics;
+}
+
+/**
+ * @param {string} project
+ * @param {ChartRequest} chart
+ * @param {AbortSignal} [signal]
+ */
+export async function fetchChart(project, chart, signal) {
+  const response = await request(`${projectPath(project)}/chart`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Accept: 'application/octet-stream' },
+    body: JSON.stringify(chart),
+    signal,
+  });
+  return decodeChart(await response.arrayBuffer());
+}
+
+/** Every point of one metric of one run, as CSV text. @param {string} project @param {string} run @param {string} key */
+export async function fetchSeriesCsv(project, run, key) {
+  return (await request(`${runPath(project, run)}/series?key=${encodeURIComponent(key)}&format=csv`)).text();
+}
+
+/** @returns {Promise<{status: string, version: string}>} */
+export async function fetchHealth() {
+  return getJson('/health');
+}

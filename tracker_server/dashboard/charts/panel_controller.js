@@ -1,0 +1,173 @@
+/** Joins one chart to the page: which data it wants, how its lines look, where the pointer is. */
+import { fetchChart } from '../api.js';
+import { describeFidelity, formatNumber, formatX, plural } from '../logic/format.js';
+import { onPoints } from '../state/project_store.js';
+import { theme } from '../state/preferences.js';
+import { hoveredRun, smoothing, xAxis, zoom, zoomBack, zoomTo } from '../state/view.js';
+import { effect } from '../ui.js';
+import { LineChart } from './line_chart.js';
+import { createLoader } from './loader.js';
+import { hideTooltip, showTooltip } from './tooltip.js';
+
+/** @typedef {import('../types.js').ChartData} ChartData */
+/** @typedef {import('../types.js').ChartRequest} ChartRequest */
+/** @typedef {import('../logic/colours.js').LineStyle} LineStyle */
+/**
+ * @typedef {object} Scope which runs a wall of panels draws
+ * @property {string} project
+ * @property {import('../vendor/signals.js').ReadonlySignal<string[]>} charted
+ * @property {import('../vendor/signals.js').ReadonlySignal<Map<string, LineStyle>>} styles
+ * @property {(id: string) => string} nameOf
+ */
+/** @typedef {{kind: 'loading'|'ready'|'empty'|'error', footer: string, summary: string, subtitle: string}} PanelStatus */
+
+const ZOOM_MARGIN = 0.05;
+/** Buckets in multiples of this, so that dragging a divider by a pixel asks for nothing new. */
+const BUCKET_STEP = 16;
+const LIT_PX = 28;
+
+export class PanelController {
+  /**
+   * @param {object} options
+   * @param {HTMLElement} options.host
+   * @param {Scope} options.scope
+   * @param {string} options.metric
+   * @param {boolean} options.isLog
+   * @param {boolean} options.isClipped
+   * @param {ChartData|null} options.cached data from an earlier mount, drawn until fresh data comes
+   * @param {(status: PanelStatus) => void} options.onStatus
+   */
+  constructor({ host, scope, metric, isLog, isClipped, cached, onStatus }) {
+    this.scope = scope;
+    this.metric = metric;
+    this.onStatus = onStatus;
+    this.xKind = xAxis.peek();
+    this.chart = new LineChart(host, {
+      xKind: this.xKind,
+      isLog,
+      isClipped,
+      syncKey: `x:${this.xKind}`,
+      events: { onZoom: zoomTo, onZoomBack: zoomBack, onPoint: (hits, x, event) => this.pointed(hits, x, event) },
+    });
+    /** @type {ReturnType<typeof createLoader<ChartRequest, ChartData>>} */
+    this.loader = createLoader({
+      load: (/** @type {ChartRequest} */ request, signal) => fetchChart(scope.project, request, signal),
+      deliver: (data, request) => this.deliver(data, request),
+      fail: (problem) => this.onStatus({ kind: 'error', footer: problem.message, summary: '', subtitle: '' }),
+    });
+    if (cached) this.chart.setData(cached);
+    this.stops = this.follow();
+    this.resizer = new ResizeObserver(() => this.widthChanged());
+    this.resizer.observe(host);
+    this.nBuckets = 0;
+    this.widthChanged();
+  }
+
+  /** @returns {(() => void)[]} */
+  follow() {
+    return [
+      effect(() => this.restyle(this.scope.styles.value)),
+      effect(() => this.chart.setZoom(zoom.value)),
+      effect(() => this.chart.setHighlight(hoveredRun.value)),
+      effect(() => {
+        theme.value;
+        // The new theme's CSS variables hold from the next style pass on.
+        requestAnimationFrame(() => this.chart.themeChanged());
+      }),
+      effect(() => {
+        [this.scope.charted.value, zoom.value, smoothing.value];
+        if (this.nBuckets > 0) this.loader.want(this.request());
+      }),
+      onPoints((ids) => {
+        if (ids === null || this.scope.charted.peek().some((id) => ids.has(id))) this.loader.again();
+      }),
+    ];
+  }
+
+  dispose() {
+    for (const stop of this.stops) stop();
+    this.loader.stop();
+    this.resizer.disconnect();
+    this.chart.destroy();
+  }
+
+  widthChanged() {
+    const plotWidth = LineChart.plotWidth(this.chart.host.clientWidth);
+    const nBuckets = Math.max(BUCKET_STEP, Math.round(plotWidth / 2 / BUCKET_STEP) * BUCKET_STEP);
+    if (nBuckets === this.nBuckets || this.chart.host.clientWidth === 0) return;
+    this.nBuckets = nBuckets;
+    this.loader.want(this.request());
+  }
+
+  /** @returns {ChartRequest} */
+  request() {
+    const range = zoom.peek();
+    // A little beyond the edges, so that lines run out of the picture rather than end in it.
+    const margin = range ? (range.max - range.min) * ZOOM_MARGIN : 0;
+    const weight = smoothing.peek();
+    return {
+      runs: this.scope.charted.peek(),
+      metric: this.metric,
+      x: this.xKind,
+      x_min: range ? range.min - margin : null,
+      x_max: range ? range.max + margin : null,
+      n_buckets: Math.round(this.nBuckets * (range ? 1 + 2 * ZOOM_MARGIN : 1)),
+      smoothing: weight > 0 ? { kind: 'ema', weight } : { kind: 'none', weight: 0 },
+    };
+  }
+
+  /** @param {ChartData} data @param {ChartRequest} request */
+  deliver(data, request) {
+    if (request.x !== this.xKind) return;
+    this.chart.setData(data);
+    this.report();
+  }
+
+  /** @param {Map<string, LineStyle>} styles */
+  restyle(styles) {
+    this.chart.setStyles(styles);
+    if (this.chart.data) this.report();
+  }
+
+  report() {
+    const { data } = this.chart;
+    if (!data) return;
+    const runs = this.chart.drawnRuns();
+    const nNonfinite = runs.reduce((sum, run) => sum + run.n_nonfinite, 0);
+    const footer = describeFidelity({
+      isExact: data.isExact, xKind: data.xKind, unitsPerPixel: this.chart.unitsPerPixel(), nNonfinite,
+      hasUndrawable: this.chart.hasUndrawable, nClipped: this.chart.nClipped,
+    });
+    const described = runs.slice(0, 8).map((run) => this.describe(run));
+    this.onStatus({
+      kind: runs.length > 0 ? 'ready' : 'empty',
+      footer: runs.length > 0 ? footer : '',
+      summary: `${this.metric}, ${plural(runs.length, 'run')}. ${described.join(' ')}`,
+      subtitle: data.smoothing.kind === 'none' ? '' : `smoothed ${data.smoothing.weight}`,
+    });
+  }
+
+  /** @param {import('../types.js').ChartRun} run */
+  describe(run) {
+    const text = (/** @type {number|null} */ value) => (value === null ? 'none' : formatNumber(value));
+    return `${this.scope.nameOf(run.id)}: last ${text(run.last)}, min ${text(run.min)}, max ${text(run.max)}.`;
+  }
+
+  /** @param {import('./line_chart.js').Hit[]} hits @param {number} x @param {MouseEvent|null} event */
+  pointed(hits, x, event) {
+    if (hits.length === 0 || !event) {
+      hideTooltip();
+      hoveredRun.value = null;
+      return;
+    }
+    const lit = hits[0].distance <= LIT_PX ? hits[0].run.id : null;
+    hoveredRun.value = lit;
+    const { data } = this.chart;
+    const label = data?.xKind.startsWith('metric') ? data.xLabel : { step: 'step', relative_time: 'after', wall_time: '' }[this.xKind];
+    const content = {
+      hits, lit, nameOf: this.scope.nameOf, styles: this.scope.styles.peek(),
+      xText: `${label ?? ''} ${formatX(this.chart.gridX(x), this.xKind)}`.trim(),
+    };
+    showTooltip(content, { x: event.clientX, y: event.clientY });
+  }
+}

@@ -1,0 +1,78 @@
+/** The cells of a run's row. */
+import { columnValue } from '../logic/run_filter.js';
+import { formatAge, formatCell, formatDuration, formatNumber, formatTime, formatValue } from '../logic/format.js';
+import { runUrl } from '../router.js';
+import { chartedSet, styles } from '../state/project_store.js';
+import { isTableOpen, showRun, updateView } from '../state/view.js';
+import { html } from '../ui.js';
+import { Icon, StateBadge, StateIcon, Swatch } from './icons.js';
+
+/** @typedef {import('../types.js').RunRow} RunRow */
+
+/** Show or hide a run. @param {string} id */
+export function toggleRun(id) {
+  showRun(id, !chartedSet.peek().has(id));
+}
+
+/** Show this run and no other. @param {string} id */
+export function showOnly(id) {
+  updateView({ base: 'none', shown: [id], hidden: [] });
+}
+
+/** Eye, swatch, state and name. @param {{run: RunRow}} props */
+export function NameCell({ run }) {
+  const isShown = chartedSet.value.has(run.id);
+  const label = `${isShown ? 'Hide' : 'Show'} ${run.name}`;
+  const onEye = (/** @type {MouseEvent} */ event) => (event.altKey ? showOnly(run.id) : toggleRun(run.id));
+  return html`<span class="name-cell">
+    <button class=${isShown ? 'eye is-on' : 'eye'} aria-pressed=${isShown} aria-label=${label} title=${`${label} (h). Alt-click: only this`}
+      onClick=${onEye}><${Icon} name=${isShown ? 'eye' : 'eyeOff'} size=${14} /></button>
+    <${Swatch} style=${styles.value.get(run.id)} />
+    <a class="run-name" href=${runUrl(run.project, run.id)} title=${`${run.name}\n${run.id}`}>${run.name}</a>
+    ${hasTrouble(run) && html`<span class="trouble" title=${troubleText(run)}><${Icon} name="warn" size=${12} /></span>`}
+    ${!isTableOpen.value && html`<${StateIcon} state=${run.state} />`}
+  </span>`;
+}
+
+/** @param {RunRow} run */
+export function hasTrouble({ health }) {
+  return Boolean(health && (health.n_dropped > 0 || health.n_damaged > 0 || health.is_suspended));
+}
+
+/** @param {RunRow} run */
+export function troubleText({ health }) {
+  const parts = [];
+  if (health.n_dropped > 0) parts.push(`${formatNumber(health.n_dropped)} rows could not be written`);
+  if (health.n_damaged > 0) parts.push(`${formatNumber(health.n_damaged)} places of the journal are damaged`);
+  if (health.is_suspended) parts.push('writing is delayed: the disk or the server did not answer');
+  return parts.join('; ');
+}
+
+/**
+ * The value of any other column.
+ * @param {RunRow} run
+ * @param {string} column
+ * @param {number} nowS
+ * @returns {{text: any, title: string}}
+ */
+export function cellContent(run, column, nowS) {
+  const value = columnValue(run, column);
+  switch (column) {
+    case 'state': return { text: html`<${StateBadge} state=${run.state} />`, title: run.state };
+    case 'created': return { text: formatAge(run.created_s, nowS), title: formatTime(run.created_s) };
+    case 'duration': return { text: formatDuration(run.duration_s), title: formatDuration(run.duration_s) };
+    case 'tags': return { text: html`<${Tags} tags=${run.tags} />`, title: run.tags.join(', ') };
+    default: {
+      // The full digits of a number are in the title; the cell holds what can be read at a glance.
+      // A setting is shown as it was typed; measured values line up.
+      const format = column.startsWith('config.') ? formatNumber : formatCell;
+      if (typeof value === 'number') return { text: format(value), title: String(value) };
+      return { text: value === null && !column.includes('.') ? '' : formatValue(value), title: formatValue(value ?? undefined) };
+    }
+  }
+}
+
+/** @param {{tags: string[]}} props */
+export function Tags({ tags }) {
+  return html`<span class="tags">${tags.map((tag) => html`<span class="tag">${tag}</span>`)}</span>`;
+}

@@ -1,0 +1,63 @@
+/** The frame of every page: icon rail, top bar with breadcrumb, live dot and link button. */
+import { serverState } from '../api.js';
+import { liveState } from '../events.js';
+import { homeUrl, projectUrl } from '../router.js';
+import { chooseTheme, themeChoice } from '../state/preferences.js';
+import { html } from '../ui.js';
+import { CopyButton } from './copy_button.js';
+import { DialogHost, openHelp } from './dialog.js';
+import { Icon } from './icons.js';
+
+/** @type {import('../state/preferences.js').ThemeChoice[]} */
+const THEMES = ['system', 'light', 'dark'];
+const THEME_ICONS = { system: 'system', light: 'sun', dark: 'moon' };
+const LIVE_TEXT = {
+  live: ['Live', 'Changes arrive as they happen'],
+  connecting: ['Connecting', 'Connecting to the server'],
+  polling: ['Every 5 s', 'The live stream cannot be had: asking every 5 s'],
+  paused: ['Paused', 'Paused while the page is hidden'],
+  away: ['Server away', 'The server does not answer. What you see is what it said last; the page goes on trying'],
+  'signed-out': ['Session ended', 'Run “tracker ui” again and open the link that it prints'],
+};
+
+/** @param {{crumbs: {label: string, url?: string}[], isOnProjects?: boolean, children: any}} props */
+export function Shell({ crumbs, isOnProjects = false, children }) {
+  return html`
+    <a class="skip" href="#main">Skip to content</a>
+    <nav class="rail" aria-label="Main">
+      <a class="rail-item rail-logo" href=${homeUrl()} title="Tracker" aria-label="Tracker, home"><${Icon} name="logo" size=${20} /></a>
+      <a class="rail-item" href=${homeUrl()} title="Projects" aria-label="Projects" aria-current=${isOnProjects ? 'page' : undefined}>
+        <${Icon} name="projects" size=${18} /></a>
+      <span class="rail-space"></span>
+      <${ThemeButton} />
+      <button class="rail-item" title="Keys (?)" aria-label="Keyboard help" onClick=${openHelp}><${Icon} name="help" size=${18} /></button>
+    </nav>
+    <header class="bar">
+      <ol class="crumbs" aria-label="Breadcrumb">
+        ${crumbs.map(({ label, url }) => html`<li>${url ? html`<a href=${url}>${label}</a>` : html`<span aria-current="page">${label}</span>`}</li>`)}
+      </ol>
+      <${LiveDot} />
+      <${CopyButton} className="button copy-link" icon="link" caption="Copy link" label="Copy a link to exactly this view" text=${() => location.href} />
+    </header>
+    <main id="main" tabindex="-1">${children}</main>
+    <${DialogHost} />`;
+}
+
+function ThemeButton() {
+  const choice = themeChoice.value;
+  const next = THEMES[(THEMES.indexOf(choice) + 1) % THEMES.length];
+  const label = `Theme: ${choice}. Change to ${next}`;
+  return html`<button class="rail-item" data-theme-choice=${choice} title=${label} aria-label=${label} onClick=${() => chooseTheme(next)}>
+    <${Icon} name=${THEME_ICONS[choice]} size=${18} /></button>`;
+}
+
+function LiveDot() {
+  const state = serverState.value === 'there' ? liveState.value : serverState.value;
+  const [text, title] = LIVE_TEXT[state];
+  return html`<span class=${`live live-${state}`} role="status" aria-live="polite" title=${title}>
+    <span class="live-dot"></span><span class="live-text">${text}</span></span>`;
+}
+
+/** Crumbs of pages below a project. @param {string} project */
+export const projectCrumb = (project) => ({ label: project, url: projectUrl(project) });
+export const homeCrumb = () => ({ label: 'Projects', url: homeUrl() });

@@ -1,0 +1,140 @@
+/**
+ * The state of a project or run page as a URL query, so that a link shows what its sender saw.
+ * Only what differs from the default is written, so a fresh page has a clean address.
+ */
+
+/** @typedef {{min: number, max: number}} Range */
+/**
+ * @typedef {object} ViewState
+ * @property {string} x "step", "relative_time", "wall_time" or "metric:<key>"
+ * @property {number} smoothing weight of the exponential mean, 0 = none
+ * @property {string} filter text over the run list
+ * @property {string} sort column key, with "-" before it when descending
+ * @property {'auto'|'none'} base which runs are shown when nothing is said of them
+ * @property {readonly string[]} shown ids shown beyond the base
+ * @property {readonly string[]} hidden ids hidden from the base
+ * @property {Range|null} zoom of x, on all panels
+ * @property {string} panels text over the chart wall
+ * @property {readonly string[]} logY metrics on a log axis
+ * @property {readonly string[]} clipped metrics whose y axis leaves outliers out
+ * @property {readonly string[]} columns the two columns of the compact list
+ * @property {boolean} isTable whether the list is expanded to the full table
+ * @property {string} tab of the run page
+ */
+
+/** @type {Readonly<ViewState>} */
+export const DEFAULT_VIEW = Object.freeze({
+  x: 'step', smoothing: 0, filter: '', sort: '-created', base: 'auto', shown: Object.freeze([]),
+  hidden: Object.freeze([]), zoom: null, panels: '', logY: Object.freeze([]), clipped: Object.freeze([]), columns: Object.freeze([]),
+  isTable: false, tab: 'charts',
+});
+
+export const MAX_SMOOTHING = 0.999;
+const X_KINDS = new Set(['step', 'relative_time', 'wall_time']);
+const TABS = new Set(['charts', 'config', 'summary', 'overview']);
+
+/**
+ * Read the query of an address. What is missing or senseless falls back to the default: a link never breaks a page.
+ * @param {string} query with or without "?"
+ * @returns {ViewState}
+ */
+export function parseView(query) {
+  const params = new URLSearchParams(query);
+  const x = params.get('x') ?? '';
+  const tab = params.get('tab') ?? '';
+  return {
+    x: X_KINDS.has(x) || (x.startsWith('metric:') && x.length > 7) ? x : DEFAULT_VIEW.x,
+    smoothing: clamp(Number(params.get('smooth') ?? 0), 0, MAX_SMOOTHING),
+    filter: params.get('q') ?? '',
+    sort: params.get('sort') || DEFAULT_VIEW.sort,
+    base: params.get('runs') === 'none' ? 'none' : 'auto',
+    shown: params.getAll('show').filter(Boolean),
+    hidden: params.getAll('hide').filter(Boolean),
+    zoom: parseRange(params.get('zoom')),
+    panels: params.get('panels') ?? '',
+    logY: params.getAll('logy').filter(Boolean),
+    clipped: params.getAll('clip').filter(Boolean),
+    columns: params.getAll('col').filter(Boolean).slice(0, 2),
+    isTable: params.get('table') === '1',
+    tab: TABS.has(tab) ? tab : DEFAULT_VIEW.tab,
+  };
+}
+
+/** @param {number} value @param {number} low @param {number} high */
+function clamp(value, low, high) {
+  return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : low;
+}
+
+/** @param {string|null} text @returns {Range|null} */
+function parseRange(text) {
+  const [min, max, ...rest] = (text ?? '').split('~').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  return rest.length === 0 && Number.isFinite(min) && Number.isFinite(max) && min < max ? { min, max } : null;
+}
+
+/**
+ * Write a view as a query with its "?", or "" for the default view.
+ * @param {ViewState} view
+ */
+export function formatView(view) {
+  const params = new URLSearchParams();
+  const put = (/** @type {string} */ key, /** @type {string} */ value, /** @type {string} */ usual) => {
+    if (value !== usual) params.set(key, value);
+  };
+  put('tab', view.tab, DEFAULT_VIEW.tab);
+  put('x', view.x, DEFAULT_VIEW.x);
+  put('smooth', String(view.smoothing), '0');
+  put('q', view.filter, '');
+  put('sort', view.sort, DEFAULT_VIEW.sort);
+  put('runs', view.base, DEFAULT_VIEW.base);
+  for (const id of view.shown) params.append('show', id);
+  for (const id of view.hidden) params.append('hide', id);
+  if (view.zoom) params.set('zoom', `${view.zoom.min}~${view.zoom.max}`);
+  put('panels', view.panels, '');
+  for (const key of view.logY) params.append('logy', key);
+  for (const key of view.clipped) params.append('clip', key);
+  for (const key of view.columns) params.append('col', key);
+  put('table', view.isTable ? '1' : '', '');
+  const text = params.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/**
+ * Return the view with one run shown or hidden.
+ * @param {ViewState} view
+ * @param {string} id
+ * @param {boolean} isShown what it shall be
+ * @returns {ViewState}
+ */
+export function withRunShown(view, id, isShown) {
+  const shown = view.shown.filter((other) => other !== id);
+  const hidden = view.hidden.filter((other) => other !== id);
+  if (isShown) shown.push(id);
+  // With base "none" a run is hidden unless it is named, so nothing needs to be written.
+  else if (view.base === 'auto') hidden.push(id);
+  return { ...view, shown, hidden };
+}
+
+/**
+ * Return which runs the charts draw: of those that pass the filter, the newest `limit` that nobody hid, and every run
+ * that somebody showed.
+ * @param {readonly {id: string}[]} filtered newest first
+ * @param {Pick<ViewState, 'base'|'shown'|'hidden'>} view
+ * @param {number} limit
+ * @returns {string[]} in the order of `filtered`
+ */
+export function chartedRuns(filtered, view, limit) {
+  const shown = new Set(view.shown);
+  const hidden = new Set(view.hidden);
+  let room = view.base === 'auto' ? limit : 0;
+  /** @type {string[]} */
+  const ids = [];
+  for (const { id } of filtered) {
+    if (shown.has(id)) ids.push(id);
+    // A hidden run uses up its place: else hiding one would bring in another that nobody asked for.
+    else if (room > 0) {
+      room -= 1;
+      if (!hidden.has(id)) ids.push(id);
+    }
+  }
+  return ids;
+}

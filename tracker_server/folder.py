@@ -1,0 +1,379 @@
+"""A tracker folder as its readers see it: journals followed into memory, sealed into the index, and queried."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracker_core.errors import NotFoundError, UsageError
+from tracker_core.paths import FOLDER_NAME, check_project, project_dir_name
+from tracker_core.process import is_dead
+
+from .folder_index import SEAL_BATCH_BYTES, FolderIndex
+from .journal_scan import JournalScan
+from .journal_tail import JournalTail
+from .row_reader import Row, rows_of_block, rows_of_chunk
+from .run_view import (
+    FINAL_STATES,
+    PRIMARY_WRITER,
+    JournalStatus,
+    RunView,
+    run_state,
+    shown_journals,
+    view_run,
+    writer_journals,
+)
+from .series import Series, SeriesPart, join_parts
+from .store_read import SealedColumns
+
+HEARTBEAT_TIMEOUT_S = 60.0
+SEAL_BYTES = 1 << 20
+_WORTHWHILE_BYTES = 256
+
+RunKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `refresh` found new in one run; `kinds` are of points, state, config, summary, new, removed."""
+
+    project: str
+    run: str
+    kinds: tuple[str, ...]
+
+
+class _Run:
+    """The journals of one run, and what was last made of them."""
+
+    __slots__ = ("is_settled", "state", "tails", "view")
+
+    def __init__(self) -> None:
+        self.tails: dict[str, JournalTail] = {}
+        self.view: RunView | None = None
+        self.state = ""
+        # In a final state, and no journal has had anything new since.
+        self.is_settled = False
+
+
+class LocalFolder:
+    """Reads a tracker folder, which need not exist yet. Thread-safe: one lock around everything.
+
+    Call `refresh` to see what was logged since. It writes nothing but the index, and that only while it has the
+    folder's lock; without the lock, or on a read-only folder, everything works from memory.
+
+    Args:
+        path: the tracker folder, or the folder that holds `.tracker`.
+        is_writer: False never writes the index.
+        seal_bytes: how much of a journal that is being written may be held in memory before it is sealed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], is_writer: bool = True, seal_bytes: int = SEAL_BYTES) -> None:
+        self.path = _tracker_folder(os.fspath(path))
+        self._seal_bytes = seal_bytes
+        self._lock = threading.RLock()
+        self._scan = JournalScan(self.path)
+        self._index = FolderIndex(self.path, is_writer)
+        self._tails: dict[str, JournalTail] = {}
+        self._key_of: dict[str, RunKey] = {}
+        self._runs: dict[RunKey, _Run] = {}
+        self._is_first = True
+
+    def refresh(self) -> list[Change]:
+        """Take in what was appended to the journals since the last call, and say which runs changed."""
+        with self._lock:
+            kinds: dict[RunKey, set[str]] = {}
+            self._find_journals(kinds)
+            due: list[JournalTail] = []
+            for tail in list(self._tails.values()):
+                self._follow(tail, kinds, due)
+            self._index.write(due)
+            self._watch_states(kinds)
+            self._is_first = False
+            return [Change(project, run, tuple(sorted(found))) for (project, run), found in kinds.items()]
+
+    def close(self) -> None:
+        """Seal what is final and let go of the index."""
+        with self._lock:
+            self._index.write([tail for tail in self._tails.values() if tail.n_sealable_bytes])
+            self._index.close()
+
+    def projects(self) -> list[str]:
+        """Return the names of the projects, newest activity first."""
+        with self._lock:
+            newest: dict[str, int] = {}
+            for key in self._runs:
+                newest[key[0]] = max(newest.get(key[0], 0), self._view(key).updated_ns)
+            return sorted(newest, key=lambda name: (-newest[name], name))
+
+    def runs(self, project: str | None = None) -> list[RunView]:
+        """Return the runs of a project, or all, newest first."""
+        with self._lock:
+            views = [self._view(key) for key in self._runs if project is None or key[0] == project]
+        return sorted(views, key=lambda view: (-view.created_ns, view.id))
+
+    def run(self, project: str, run_id: str) -> RunView:
+        """Return one run; raises NotFoundError where there is none."""
+        with self._lock:
+            self._known(project, run_id)
+            return self._view((project, run_id))
+
+    def has_run(self, project: str, run_id: str) -> bool:
+        """Say whether there is such a run."""
+        with self._lock:
+            return (project, run_id) in self._runs
+
+    def run_folder(self, view: RunView) -> str:
+        """Return the path of the folder that holds a run's journals."""
+        return os.path.join(self.path, "runs", *view.journals[0].split("/")[:2])
+
+    def series(self, project: str, run_id: str, key: str, writer: str = PRIMARY_WRITER) -> Series:
+        """Return every point of a metric, in the order logged.
+
+        Raises:
+            NotFoundError: there is no such run, or it never logged this metric.
+        """
+        found = self.series_of(project, [run_id], key, writer)[run_id]
+        if not len(found):
+            where = f"{self.path}: run {project}/{run_id}"
+            raise NotFoundError(f"{where} has no metric {key!r} of writer {writer!r}; see the run's metrics")
+        return found
+
+    def series_of(
+        self, project: str, run_ids: Sequence[str], key: str, writer: str = PRIMARY_WRITER, with_order: bool = True
+    ) -> dict[str, Series]:
+        """Return a metric of several runs, read in one transaction; a run that did not log it has an empty series.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        with self._lock:
+            tails = {}
+            for run_id in run_ids:
+                run = self._known(project, run_id)
+                tails[run_id] = [tail for tail in self._tails_of(run, writer) if _has_key(tail, key)]
+            flat = [tail for members in tails.values() for tail in members]
+            sealed = self._index.columns(flat, key)
+            parts = {
+                run_id: [_parts(tail, sealed[tail.found.name], key) for tail in members]
+                for run_id, members in tails.items()
+            }
+        return {run_id: join_parts(journals, with_order) for run_id, journals in parts.items()}
+
+    def rows(
+        self, project: str, run_id: str, keys: Sequence[str] | None = None, writer: str = PRIMARY_WRITER
+    ) -> Iterator[Row]:
+        """Yield every row in the order logged, with those of its metrics that are in `keys` (None: all).
+
+        A row that has none of them is left out. Raises NotFoundError where there is no such run.
+        """
+        with self._lock:
+            tails = self._tails_of(self._known(project, run_id), writer)
+        wanted = None if keys is None else frozenset(keys)
+        for tail in tails:
+            yield from self._rows_of_journal(tail, wanted)
+
+    # -- following the journals
+
+    def _find_journals(self, kinds: dict[RunKey, set[str]]) -> None:
+        found = self._scan.scan()
+        for name in self._tails.keys() - found.keys():
+            self._forget(name, kinds)
+        new = [journal for name, journal in found.items() if name not in self._tails]
+        if not new and not self._is_first:
+            return
+        begun = self._index.begin_all(new) if self._is_first else [self._index.begin(journal) for journal in new]
+        self._tails.update((tail.found.name, tail) for tail in begun)
+
+    def _forget(self, name: str, kinds: dict[RunKey, set[str]]) -> None:
+        del self._tails[name]
+        self._index.remove(name)
+        key = self._key_of.pop(name, None)
+        run = self._runs.get(key) if key else None
+        if key is None or run is None:
+            return
+        run.tails.pop(name, None)
+        run.view = None
+        run.is_settled = False
+        kinds.setdefault(key, set()).add("state" if run.tails else "removed")
+        if not run.tails:
+            del self._runs[key]
+
+    def _follow(self, tail: JournalTail, kinds: dict[RunKey, set[str]], due: list[JournalTail]) -> None:
+        name = tail.found.name
+        is_known = name in self._key_of
+        is_settled = is_known and tail.is_closed and not (tail.failure or tail.n_tail_bytes or tail.untold_kinds)
+        # A closed journal is looked at rarely, not never: something may still be written behind its closing record.
+        if is_settled and not self._scan.was_full and time.time() - tail.modified_s > HEARTBEAT_TIMEOUT_S:
+            return
+        found, tail.untold_kinds = tail.untold_kinds, set()
+        failure = tail.failure
+        if tail.look():
+            n_bytes = 1
+            while n_bytes:
+                n_bytes, more = tail.read()
+                found |= more
+                if tail.n_sealable_bytes >= SEAL_BATCH_BYTES:
+                    self._index.write([tail])
+        if tail.failure != failure:
+            found.add("state")
+        if found or not is_known:
+            self._place(tail, found, kinds)
+        is_idle = tail.is_closed or time.time() - tail.modified_s > HEARTBEAT_TIMEOUT_S
+        # Rows of very many metrics wait until there are some, lest every chunk hold one value.
+        enough = max(self._seal_bytes, min(_WORTHWHILE_BYTES * tail.rows.n_columns, SEAL_BATCH_BYTES))
+        if tail.n_sealable_bytes >= (1 if is_idle else enough):
+            due.append(tail)
+
+    def _place(self, tail: JournalTail, found: set[str], kinds: dict[RunKey, set[str]]) -> None:
+        """Put a journal under its run, which is known for certain once its first record has been read."""
+        name = tail.found.name
+        key = (_project_of(tail), tail.found.run_id)
+        before = self._key_of.get(name)
+        if before is not None and before != key:
+            run = self._runs[before]
+            del run.tails[name]
+            if not run.tails:
+                del self._runs[before]
+        self._key_of[name] = key
+        run = self._runs.get(key) or self._runs.setdefault(key, _Run())
+        if not run.tails:
+            found = found | {"new"}
+        run.tails[name] = tail
+        run.view = None
+        run.is_settled = False
+        kinds.setdefault(key, set()).update(found)
+
+    def _watch_states(self, kinds: dict[RunKey, set[str]]) -> None:
+        """Notice runs that fell silent or came back, which no record says."""
+        now = time.time()
+        for key, run in self._runs.items():
+            if run.is_settled:
+                continue
+            journals = [_status(tail, now) for tail in run.tails.values()]
+            state = run_state(writer_journals(shown_journals(journals))[-1])
+            run.is_settled = state in FINAL_STATES
+            if state != run.state:
+                if run.state:
+                    kinds.setdefault(key, set()).add("state")
+                run.state = state
+                run.view = None
+
+    # -- views and parts
+
+    def _known(self, project: str, run_id: str) -> _Run:
+        run = self._runs.get((project, run_id))
+        if run is None:
+            raise NotFoundError(f"{self.path} has no run {project}/{run_id}; `tracker runs` lists what is there")
+        return run
+
+    def _view(self, key: RunKey) -> RunView:
+        run = self._runs[key]
+        if run.view is None:
+            now = time.time()
+            run.view = view_run(*key, [_status(tail, now) for tail in run.tails.values()])
+            run.state = run.view.state
+        return run.view
+
+    def _tails_of(self, run: _Run, writer: str) -> list[JournalTail]:
+        journals = [_status(tail, 0.0) for tail in run.tails.values()]
+        return [run.tails[journal.name] for journal in writer_journals(shown_journals(journals), writer)]
+
+    def _rows_of_journal(self, tail: JournalTail, keys: frozenset[str] | None) -> Iterator[Row]:
+        """Yield the rows of one journal, reading one overlapping run of sealed chunks at a time."""
+        with self._lock:
+            sealed = self._index.keys_in_order(tail)
+            blocks = list(tail.rows.blocks())
+        reached = 0
+        for chunk_ids, stop in _overlapping(sealed.chunks):
+            with self._lock:
+                chunks = [self._index.rows(chunk_id, sealed.build) for chunk_id in chunk_ids]
+                if None in chunks:
+                    # The index was lost or built anew meanwhile. The journal still has everything.
+                    blocks = self._index.all_rows(tail)
+                    break
+            yield from _in_order(rows_of_chunk(chunk, keys) for chunk in chunks if chunk is not None)
+            reached = stop
+        else:
+            reached = sealed.next_sequence
+        yield from _in_order(rows_of_block(block.between(reached, 1 << 62), keys) for block in blocks)
+
+
+def _tracker_folder(path: str) -> str:
+    absolute = os.path.abspath(os.path.expanduser(path))
+    inside = os.path.join(absolute, FOLDER_NAME)
+    is_outer = not os.path.isdir(os.path.join(absolute, "runs")) and os.path.isdir(inside)
+    return inside if is_outer else absolute
+
+
+def _project_of(tail: JournalTail) -> str:
+    session, project_dir = tail.fold.session, tail.found.project_dir
+    if session is not None:
+        try:
+            if project_dir_name(check_project(session.project)) == project_dir:
+                return session.project
+        except UsageError:
+            pass
+    return _project_of_dir(project_dir)
+
+
+def _project_of_dir(project_dir: str) -> str:
+    """Return the name that a project's folder stands for, or the folder's own name where it stands for none."""
+    try:
+        name = check_project(urllib.parse.unquote(project_dir))
+    except UsageError:
+        return project_dir
+    return name if project_dir_name(name) == project_dir else project_dir
+
+
+def _status(tail: JournalTail, now_s: float) -> JournalStatus:
+    found, session = tail.found, tail.fold.session
+
+    def is_alive() -> bool:
+        is_recent = now_s - tail.modified_s <= HEARTBEAT_TIMEOUT_S
+        return is_recent and not (session is not None and is_dead(session))
+
+    notes, modified_ns = tail.damage_notes(), int(tail.modified_s * 1e9)
+    return JournalStatus(found.name, found.writer, found.session, tail.fold, notes, is_alive, modified_ns)
+
+
+def _has_key(tail: JournalTail, key: str) -> bool:
+    return key in tail.fold.metrics or key in tail.fold.objects
+
+
+def _parts(tail: JournalTail, sealed: SealedColumns, key: str) -> list[SeriesPart]:
+    parts = list(sealed.parts)
+    for block, index in tail.rows.columns(key):
+        rest = block.between(sealed.next_sequence, 1 << 62)
+        if len(rest):
+            parts.append(_tail_part(rest.sequences, rest.steps, rest.wall_time_ns, rest.column(index)))
+    return parts
+
+
+def _tail_part(sequences: Any, steps: Any, wall_time_ns: Any, values: Any) -> SeriesPart:
+    first, last = int(sequences[0]), int(sequences[-1])
+    return SeriesPart(first, last, steps, wall_time_ns, values, lambda: sequences)
+
+
+def _in_order(parts: Iterable[Iterable[tuple[int, Row]]]) -> Iterator[Row]:
+    rows = [row for part in parts for row in part]
+    rows.sort(key=lambda item: item[0])
+    return (row for _, row in rows)
+
+
+def _overlapping(chunks: Sequence[tuple[int, int, int]]) -> Iterator[tuple[list[int], int]]:
+    """Yield chunk ids in groups whose sequence ranges do not overlap those of others, with where each group stops."""
+    group: list[int] = []
+    end = -1
+    for chunk_id, first, last in chunks:
+        if group and first > end:
+            yield group, end + 1
+            group = []
+        group.append(chunk_id)
+        end = max(end, last)
+    if group:
+        yield group, end + 1

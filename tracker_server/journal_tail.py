@@ -1,0 +1,211 @@
+"""Follow one journal: what is in memory because the index does not hold it yet, and the sum of all of it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from tracker_core.journal_reader import Damage, JournalBatch, JournalReader, RowGroup
+from tracker_core.records import Record, RowMap
+
+from .fold import DamageNote, JournalFold, decode_fold, encode_fold
+from .journal_scan import JournalPath
+from .row_blocks import RowBlock, TailRows, block_of_group, blocks_of_maps
+from .store_read import SealedJournal
+from .store_write import Seal, encode_chunks
+
+READ_BYTES = 8 << 20
+
+# What malformed content with right checksums can raise. One such journal must not stop the others.
+_CONTENT_ERRORS = (ValueError, TypeError, OverflowError, LookupError, struct.error, msgspec.MsgspecError)
+
+
+class JournalTail:
+    """One journal as seen now. Not thread-safe.
+
+    Attributes:
+        fold: what all records read so far add up to.
+        rows: the rows from `base_sequence` on.
+        base_sequence, base_offset: where the part begins that this object holds in memory.
+        failure: why the file cannot be read, or None.
+        modified_s: the file's mtime.
+        size: the file's size when it was last looked at.
+        untold_kinds: kinds of change found while the journal was begun again, of which `read` told nobody.
+        is_outdated_in_index: whether the index must drop what it has of this journal before it takes more.
+    """
+
+    def __init__(self, found: JournalPath, sealed: SealedJournal | None) -> None:
+        self.found = found
+        self.failure: str | None = None
+        self.modified_s = 0.0
+        self.size = -1
+        self.is_outdated_in_index = False
+        self.untold_kinds: set[str] = set()
+        self.begin(sealed)
+
+    def begin(self, sealed: SealedJournal | None) -> None:
+        """Start over behind what the index holds."""
+        self.base_sequence = sealed.next_sequence if sealed else 0
+        self.base_offset = sealed.sealed_offset if sealed else 0
+        self._base_fold = sealed.fold if sealed else None
+        self.fold = decode_fold(sealed.fold) if sealed else JournalFold()
+        self.rows = TailRows()
+        self._records: list[tuple[int, Record]] = []
+        self._damage: list[Damage] = []
+        self._reader = JournalReader(self.found.path, self.base_offset, self.base_sequence)
+        self.is_closed = self._is_sealed_whole = bool(sealed and sealed.is_closed)
+        self.size = self.base_offset if self.is_closed else -1
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence number behind the last record read."""
+        return self._reader.next_sequence
+
+    @property
+    def n_tail_bytes(self) -> int:
+        """How much of the journal is held in memory."""
+        return self._reader.offset - self.base_offset
+
+    @property
+    def n_sealable_bytes(self) -> int:
+        """How much of that is final and can be sealed."""
+        end = self._reader.offset if self.is_closed else self._reader.block_offset
+        return end - self.base_offset
+
+    def look(self) -> bool:
+        """Say whether the file has something new. A file that became shorter is begun anew."""
+        try:
+            status = os.stat(self.found.path)
+        except OSError as error:
+            self.failure = f"cannot be read: {error.strerror}"
+            return False
+        self.modified_s = status.st_mtime
+        if status.st_size == self.size:
+            return False
+        is_beyond_end = self._is_sealed_whole and status.st_size > self.base_offset
+        if status.st_size < self._reader.offset or is_beyond_end:
+            # Cut short, or written on behind its closing record: what the index holds of it does not count any more.
+            self.begin(None)
+            self.is_outdated_in_index = True
+        self.size = status.st_size
+        return True
+
+    def read(self) -> tuple[int, set[str]]:
+        """Take in about `READ_BYTES` more. Returns how many bytes that were and which kinds of change they hold."""
+        try:
+            batch = self._reader.read(READ_BYTES)
+        except OSError as error:
+            self.failure = f"cannot be read: {error.strerror}"
+            self.size = -1  # so that the next look tries again
+            return 0, set()
+        except _CONTENT_ERRORS as error:
+            self.failure = f"cannot be understood: {error}"
+            return 0, set()
+        self.failure = None
+        kinds = self._take(batch)
+        if self._reader.is_closed != self.is_closed and batch.n_bytes:
+            self.is_closed = self._reader.is_closed
+            kinds.add("state")
+        return batch.n_bytes, kinds
+
+    def _take(self, batch: JournalBatch) -> set[str]:
+        kinds: set[str] = set()
+        blocks: list[RowBlock] = []
+        maps: list[tuple[int, RowMap]] = []
+        for sequence, record in batch.records:
+            if isinstance(record, RowMap):
+                maps.append((sequence, record))
+                continue
+            self._records.append((sequence, record))
+            kinds.add(self._guarded(sequence, partial(self.fold.add_record, record)) or "")
+        for group in batch.row_groups:
+            first = group.sequences[0] if group.sequences else 0
+            self._guarded(first, partial(_take_group, blocks, group))
+        blocks.extend(self._blocks_of_maps(maps, kinds))
+        for block in blocks:
+            if len(block):
+                kinds.add("points")
+                self.fold.add_rows(block)
+                self.rows.add(block)
+        for damage in batch.damage:
+            self._note(damage)
+            kinds.add("state")
+        self.fold.n_unknown += batch.n_unknown
+        return kinds - {""}
+
+    def _blocks_of_maps(self, maps: list[tuple[int, RowMap]], kinds: set[str]) -> list[RowBlock]:
+        try:
+            return blocks_of_maps(maps)
+        except _CONTENT_ERRORS:
+            # Some row makes no sense: one by one, to keep the others.
+            found: list[RowBlock] = []
+            for item in maps:
+                kinds.add(self._guarded(item[0], partial(_take_map, found, item)) or "")
+            return found
+
+    def _guarded(self, sequence: int, take: Callable[[], str | None]) -> str | None:
+        try:
+            return take()
+        except _CONTENT_ERRORS as error:
+            self._note(Damage(self._reader.offset, 0, None, f"record {sequence} cannot be understood: {error}"))
+            return "state"
+
+    def _note(self, damage: Damage) -> None:
+        self._damage.append(damage)
+        self.fold.add_damage(damage)
+
+    def damage_notes(self) -> list[DamageNote]:
+        """Return the damage found, and the failure to read the file at all as one more note."""
+        failures = [] if self.failure is None else [DamageNote(self._reader.offset, 0, None, self.failure)]
+        return [*self.fold.damage, *failures]
+
+    def seal(self) -> Seal | None:
+        """Return all that is final and not yet in the index, encoded, or None where there is nothing."""
+        if not self.n_sealable_bytes:
+            return None
+        reader = self._reader
+        is_whole = self.is_closed
+        offset = reader.offset if is_whole else reader.block_offset
+        stop = reader.next_sequence if is_whole else reader.block_first_sequence
+        blocks = [part for part in (block.between(0, stop) for block in self.rows.blocks()) if len(part)]
+        fold = encode_fold(self.fold) if is_whole else self._fold_until(stop, offset, blocks)
+        return Seal(self.found.name, self.base_sequence, offset, stop, is_whole, fold, encode_chunks(blocks))
+
+    def _fold_until(self, stop: int, offset: int, blocks: list[RowBlock]) -> bytes:
+        fold = decode_fold(self._base_fold) if self._base_fold else JournalFold()
+        for sequence, record in self._records:
+            if sequence < stop:
+                fold.add_record(record)
+        for block in blocks:
+            fold.add_rows(block)
+        for damage in self._damage:
+            if damage.offset < offset:
+                fold.add_damage(damage)
+        return encode_fold(fold)
+
+    def drop_sealed(self, seal: Seal) -> None:
+        """Let go of what `seal`, now in the index, covers."""
+        self.base_sequence, self.base_offset = seal.next_sequence, seal.sealed_offset
+        self._is_sealed_whole = seal.is_closed
+        self.is_outdated_in_index = False
+        self._base_fold = seal.fold
+        self._records = [item for item in self._records if item[0] >= seal.next_sequence]
+        self._damage = [damage for damage in self._damage if damage.offset >= seal.sealed_offset]
+        kept = TailRows()
+        for block in self.rows.blocks():
+            rest = block.between(seal.next_sequence, 1 << 62)
+            if len(rest):
+                kept.add(rest)
+        self.rows = kept
+
+
+def _take_group(blocks: list[RowBlock], group: RowGroup) -> None:
+    blocks.append(block_of_group(group))
+
+
+def _take_map(blocks: list[RowBlock], item: tuple[int, RowMap]) -> None:
+    blocks.extend(blocks_of_maps([item]))

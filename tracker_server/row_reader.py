@@ -1,0 +1,50 @@
+"""Whole rows out of columns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .row_blocks import RowBlock
+from .store_read import SealedRows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one `log()` call recorded."""
+
+    step: int
+    wall_time_ns: int
+    values: dict[str, Any]
+
+
+def rows_of_block(block: RowBlock, keys: frozenset[str] | None) -> Iterator[tuple[int, Row]]:
+    """Yield (sequence, row) for each row of an unsealed block."""
+    columns = {key: block.column(index) for index, key in enumerate(block.keys) if keys is None or key in keys}
+    return _rows(block.sequences, block.steps, block.wall_time_ns, columns)
+
+
+def rows_of_chunk(chunk: SealedRows, keys: frozenset[str] | None) -> Iterator[tuple[int, Row]]:
+    """Yield (sequence, row) for each row of a sealed chunk."""
+    columns = {key: values for key, values in chunk.columns.items() if keys is None or key in keys}
+    return _rows(chunk.sequences, chunk.steps, chunk.wall_time_ns, columns)
+
+
+def _rows(
+    sequences: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    wall_time_ns: NDArray[np.int64],
+    columns: dict[str, NDArray[Any]],
+) -> Iterator[tuple[int, Row]]:
+    if not columns:
+        return
+    names = list(columns)
+    # tolist() widens float32 exactly and gives plain Python numbers and truth values.
+    table = zip(*[values.tolist() for values in columns.values()], strict=True)
+    places = zip(sequences.tolist(), steps.tolist(), wall_time_ns.tolist(), table, strict=True)
+    for sequence, step, wall_time, values in places:
+        yield sequence, Row(step, wall_time, dict(zip(names, values, strict=True)))

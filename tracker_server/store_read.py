@@ -1,0 +1,305 @@
+"""The only module that reads the index, over a read-only connection and without any lock.
+
+Every query reads, in one read transaction, the chunks and up to which sequence number they go, so that the caller can
+add exactly the rows that it has in memory from there on.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import urllib.parse
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, create_engine, event, select
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import StaticPool
+
+from .chunk_codec import decode_column
+from .series import SeriesPart
+from .store_schema import INDEX_VERSION, index_info, journal, metric, row_chunk, value_chunk
+
+_CACHE_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SealedJournal:
+    """How far the index goes for one journal, and what its records up to there add up to."""
+
+    path: str
+    sealed_offset: int
+    next_sequence: int
+    is_closed: bool
+    fold: bytes
+
+
+@dataclass(slots=True)
+class SealedColumns:
+    """The sealed part of one metric of one journal, in order of the first sequence. Rows from `next_sequence` on are
+    not in it."""
+
+    next_sequence: int = 0
+    parts: list[SeriesPart] = field(default_factory=list)
+
+
+class IndexReader:
+    """Reads the index of one tracker folder. Not thread-safe.
+
+    An index that is not there, is of another version or cannot be read is as good as an empty one.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "index.sqlite")
+        self._connection: Connection | None = None
+        self._identity: tuple[int, ...] | None = None
+        self._is_immutable = False
+        self._build = ""
+        self._cache: OrderedDict[tuple[int, str | int], NDArray[Any]] = OrderedDict()
+        self._cache_bytes = 0
+
+    def close(self) -> None:
+        """Close the connection; the next query opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection.engine.dispose()
+        self._connection = None
+        self._identity = None
+        self._forget()
+
+    def journals(self) -> list[SealedJournal]:
+        """Return every journal that has sealed rows."""
+        with self._transaction() as connection:
+            if connection is None:
+                return []
+            columns = (journal.c.path, journal.c.sealed_offset, journal.c.next_sequence, journal.c.is_closed)
+            return [SealedJournal(*row) for row in connection.execute(select(*columns, journal.c.fold))]
+
+    def journal(self, path: str) -> SealedJournal | None:
+        """Return how far one journal is sealed, or None."""
+        with self._transaction() as connection:
+            if connection is None:
+                return None
+            columns = (journal.c.path, journal.c.sealed_offset, journal.c.next_sequence, journal.c.is_closed)
+            query = select(*columns, journal.c.fold).where(journal.c.path == path)
+            row = connection.execute(query).one_or_none()
+            return None if row is None else SealedJournal(*row)
+
+    def columns(self, paths: Sequence[str], key: str) -> dict[str, SealedColumns]:
+        """Return the sealed part of a metric for each of the journals; an unsealed one has no parts."""
+        found = {path: SealedColumns() for path in paths}
+        with self._transaction() as connection:
+            if connection is None:
+                return found
+            names = self._journal_ids(connection, found)
+            metric_id = connection.execute(select(metric.c.metric_id).where(metric.c.key == key)).scalar()
+            if metric_id is None or not names:
+                return found
+            query = (
+                select(
+                    value_chunk.c.journal_id,
+                    row_chunk.c.chunk_id,
+                    row_chunk.c.n_rows,
+                    row_chunk.c.first_sequence,
+                    row_chunk.c.last_sequence,
+                    row_chunk.c.steps,
+                    row_chunk.c.wall_times,
+                    row_chunk.c.sequences,
+                    value_chunk.c.data,
+                )
+                .join(row_chunk, row_chunk.c.chunk_id == value_chunk.c.chunk_id)
+                .where(value_chunk.c.metric_id == metric_id, value_chunk.c.journal_id.in_(list(names)))
+                .order_by(value_chunk.c.journal_id, row_chunk.c.first_sequence)
+            )
+            for journal_id, *row in connection.execute(query):
+                found[names[journal_id]].parts.append(self._column(metric_id, *row))
+        return found
+
+    def keys_in_order(self, path: str) -> SealedKeys:
+        """Return the chunks of a journal by key set, for reading whole rows."""
+        keys = SealedKeys()
+        with self._transaction() as connection:
+            names = {} if connection is None else self._journal_ids(connection, {path: keys})
+            if connection is None or not names:
+                return keys
+            query = (
+                select(row_chunk.c.chunk_id, row_chunk.c.first_sequence, row_chunk.c.last_sequence)
+                .where(row_chunk.c.journal_id.in_(list(names)))
+                .order_by(row_chunk.c.first_sequence)
+            )
+            keys.build = self._build
+            keys.chunks = [tuple(row) for row in connection.execute(query)]
+        return keys
+
+    def rows(self, chunk_id: int, build: str) -> SealedRows | None:
+        """Return one chunk of this build of the index with all its metrics, or None where it is gone."""
+        with self._transaction() as connection:
+            if connection is None or self._build != build:
+                return None
+            row = connection.execute(select(row_chunk).where(row_chunk.c.chunk_id == chunk_id)).one_or_none()
+            if row is None:
+                return None
+            query = (
+                select(metric.c.key, value_chunk.c.data)
+                .join(metric, metric.c.metric_id == value_chunk.c.metric_id)
+                .where(value_chunk.c.chunk_id == chunk_id)
+                .order_by(value_chunk.c.value_id)
+            )
+            columns = {key: decode_column(data, row.n_rows) for key, data in connection.execute(query)}
+            return SealedRows(
+                decode_column(row.sequences, row.n_rows),
+                decode_column(row.steps, row.n_rows),
+                decode_column(row.wall_times, row.n_rows),
+                columns,
+            )
+
+    def _journal_ids(self, connection: Connection, found: dict[str, Any]) -> dict[int, str]:
+        paths, names = list(found), {}
+        for start in range(0, len(paths), 10_000):
+            wanted = journal.c.path.in_(paths[start : start + 10_000])
+            query = select(journal.c.journal_id, journal.c.path, journal.c.next_sequence).where(wanted)
+            for journal_id, path, next_sequence in connection.execute(query):
+                names[journal_id] = path
+                found[path].next_sequence = next_sequence
+        return names
+
+    def _column(
+        self,
+        metric_id: int,
+        chunk_id: int,
+        n_rows: int,
+        first: int,
+        last: int,
+        steps: bytes,
+        wall_times: bytes,
+        sequences: bytes,
+        data: bytes,
+    ) -> SeriesPart:
+        return SeriesPart(
+            first,
+            last,
+            self._decoded((chunk_id, "steps"), steps, n_rows),
+            self._decoded((chunk_id, "wall_times"), wall_times, n_rows),
+            self._decoded((chunk_id, metric_id), data, n_rows),
+            lambda: self._decoded((chunk_id, "sequences"), sequences, n_rows),
+        )
+
+    def _decoded(self, name: tuple[int, str | int], data: bytes, n_rows: int) -> NDArray[Any]:
+        values = self._cache.get(name)
+        if values is not None:
+            self._cache.move_to_end(name)
+            return values
+        values = decode_column(data, n_rows)
+        values.flags.writeable = False
+        if values.dtype != object:
+            self._cache[name] = values
+            self._cache_bytes += values.nbytes
+            while self._cache_bytes > _CACHE_BYTES:
+                self._cache_bytes -= self._cache.popitem(last=False)[1].nbytes
+        return values
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._cache_bytes = 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection | None]:
+        """Open one read transaction; yields None without a usable index."""
+        connection = self._connect()
+        if connection is None:
+            yield None
+            return
+        try:
+            with connection.begin():
+                yield connection if self._is_usable(connection) else None
+        except DatabaseError as error:
+            self.close()
+            raise IndexUnreadableError(f"{self._path}: {error.orig}") from error
+
+    def _is_usable(self, connection: Connection) -> bool:
+        query = select(index_info.c.name, index_info.c.value)
+        try:
+            info = {row.name: row.value for row in connection.execute(query)}
+        except DatabaseError:
+            return False
+        if info.get("build") != self._build:
+            self._forget()
+            self._build = info.get("build", "")
+        return info.get("version") == INDEX_VERSION
+
+    def _connect(self) -> Connection | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            self.close()
+            return None
+        # What was opened as immutable must be opened again when somebody changed it all the same.
+        changed_ns = status.st_mtime_ns if self._is_immutable else 0
+        identity = (status.st_dev, status.st_ino, changed_ns)
+        if self._connection is not None and identity == self._identity:
+            return self._connection
+        self.close()
+        for options in ("mode=ro", "mode=ro&immutable=1"):
+            # Without the other's WAL a read would miss what is in it, or meet it half checkpointed.
+            if "immutable" in options and _has_content(self._path + "-wal"):
+                break
+            connection = _open(self._path, options)
+            if connection is not None:
+                self._is_immutable = "immutable" in options
+                changed_ns = status.st_mtime_ns if self._is_immutable else 0
+                self._connection, self._identity = connection, (status.st_dev, status.st_ino, changed_ns)
+                return connection
+        return None
+
+
+class IndexUnreadableError(Exception):
+    """The index failed during a read; the next read opens it anew."""
+
+
+@dataclass(slots=True)
+class SealedKeys:
+    """The chunks of one journal as (chunk id, first sequence, last sequence), and where they end."""
+
+    next_sequence: int = 0
+    build: str = ""
+    chunks: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRows:
+    """One chunk: arrays of n rows, one per metric in `columns`."""
+
+    sequences: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    wall_time_ns: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
+
+
+def _has_content(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
+
+
+def _open(path: str, options: str) -> Connection | None:
+    uri = f"file:{urllib.parse.quote(path)}?{options}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
+
+    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=StaticPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    try:
+        connection = engine.connect()
+        with connection.begin():
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+    except DatabaseError:
+        engine.dispose()
+        return None
+    return connection
