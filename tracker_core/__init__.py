@@ -13,7 +13,7 @@ from . import current as _current_run
 from . import framework_hook as _framework_hook
 from .errors import NoRunError, NotFoundError, TrackerError, UsageError
 from .run import Run
-from .settings import Settings
+from .settings import load_settings as _load_settings
 from .start import init
 from .version import __version__
 
@@ -42,6 +42,12 @@ __all__ = [
 ]
 
 Error = TrackerError
+
+
+def Settings(**values: Any) -> dict[str, Any]:  # noqa: N802  scripts written for wandb call it by this name
+    """Return settings for `init(settings=)`; raises UsageError for a name or value that is wrong."""
+    _load_settings(values, {})
+    return values
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
@@ -73,4 +79,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+globals().pop("run", None)  # Python put the submodule there; `tracker_core.run` is the active run, by __getattr__
 _framework_hook.install()

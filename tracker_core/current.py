@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 _current: Run | DisabledRun | None = None
-_active: weakref.WeakSet[Run] = weakref.WeakSet()
+_active: dict[int, Run] = {}  # by id(run), in order; a run that nobody else holds any more still gets its end
 _left_open: weakref.WeakSet[Run | DisabledRun] = weakref.WeakSet()
 _has_fork_hook = False
 
@@ -44,7 +44,7 @@ def set(run: Run | DisabledRun | None) -> None:
 def add(run: Run) -> None:
     """Remember an active run, for forks and the end of the process."""
     global _has_fork_hook
-    _active.add(run)
+    _active[id(run)] = run
     if not _has_fork_hook and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
         _has_fork_hook = True
@@ -53,7 +53,7 @@ def add(run: Run) -> None:
 def remove(run: Run | DisabledRun) -> None:
     """Forget a run that has ended."""
     global _current
-    _active.discard(run)  # type: ignore[arg-type]
+    _active.pop(id(run), None)
     _left_open.discard(run)
     if _current is run:
         _current = None
@@ -72,9 +72,9 @@ def is_left_open(run: Run | DisabledRun) -> bool:
 
 def active() -> list[Run]:
     """Return the runs of this process that have not ended."""
-    return list(_active)
+    return list(_active.values())
 
 
 def _after_fork() -> None:
-    for run in list(_active):
+    for run in active():
         run.let_go_after_fork()

@@ -43,11 +43,22 @@ def _register(module: str) -> None:
 class _WaitingFinder:
     """Finds nothing itself: wraps the loader of the modules waited for."""
 
+    def __init__(self) -> None:
+        self._searching: set[str] = set()
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in HOOKS:
+        # Another tool's finder that searches like this one asks it again.
+        if fullname not in HOOKS or fullname in self._searching:
             return None
+        self._searching.add(fullname)
+        try:
+            return self._search(fullname, path, target)
+        finally:
+            self._searching.discard(fullname)
+
+    def _search(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
                 continue
@@ -68,6 +79,8 @@ class _RegisteringLoader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
         _register(module.__name__)
 

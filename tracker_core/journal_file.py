@@ -5,13 +5,15 @@ was put. After a failed or short write the file is cut back to its last whole re
 block, so that a reader meets no torn record in the middle.
 
 A signal handler may raise (Ctrl-C does) at any call in here. So between a `write` and the attributes that tell of it
-there is no call, and `settle` finds out afterwards whether the record went in.
+there is no call, and the next `put` finds out what became of one that was broken off.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Callable
 from zlib import crc32
 
 from .journal_format import (
@@ -30,6 +32,7 @@ from .journal_format import (
 from .records import Schema, encode
 
 _ROW = int(Kind.ROW)
+_write, _pack_crc = os.write, CRC.pack
 _COPY_BYTES = 1 << 20
 MAX_LAYOUT_BODY_BYTES = 24_000
 
@@ -56,15 +59,17 @@ class JournalFile:
     Args:
         path: the file to make; its folder is made too.
         session: the session's 16 random bytes.
+        clock: nanoseconds since the Unix epoch, for the headers of blocks.
 
     Raises:
         OSError: from `open` and the `put` methods, when the bytes could not be handed over. The record is then not
             in the file, and the same call may be made again.
     """
 
-    def __init__(self, path: str, session: bytes) -> None:
+    def __init__(self, path: str, session: bytes, clock: Callable[[], int] = time.time_ns) -> None:
         self.path = path
         self.session = session
+        self._clock = clock
         self.next_sequence = 0
         self.block_index = -1
         self._fd = -1
@@ -81,7 +86,7 @@ class JournalFile:
 
     def open(self) -> None:
         """Make the file, or, where it was moved away or deleted meanwhile, make it anew with all its content."""
-        folder = os.path.dirname(self.path)
+        folder = os.path.dirname(self.path) or "."
         os.makedirs(folder, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(self.path, flags, 0o644)
@@ -104,11 +109,15 @@ class JournalFile:
         if layout.block is not self._block or layout.record_bytes > self._room:
             self._put_row_with_schema(layout, step, now_ns, values)
             return
+        if self._n_pending:
+            self._settle()
+            self._put_row_with_schema(layout, step, now_ns, values)
+            return
         framed = layout.pack(layout.body_bytes, _ROW, layout.slot, step, now_ns, *values)
         crc = crc32(framed, self._crc)
         n_bytes = layout.record_bytes
         self._n_pending = 1
-        if os.write(self._fd, framed + CRC.pack(crc)) != n_bytes:
+        if _write(self._fd, framed + _pack_crc(crc)) != n_bytes:
             self._fail_short_write()
         self._n_pending = 0
         self._crc = crc
@@ -142,18 +151,20 @@ class JournalFile:
 
     def _put_records(self, records: list[tuple[int, bytes]]) -> None:
         """Write records that belong in one block with one `write`, opening a new block where they do not fit."""
+        if self._n_pending:
+            self._settle()
         n_bytes = sum(len(body) + FRAME_OVERHEAD_BYTES for _, body in records)
         is_new_block = n_bytes > self._room
         data, crc = b"", self._crc
         if is_new_block:
-            data = pack_header(self.block_index + 1, self.next_sequence, self.session, time.time_ns())
+            data = pack_header(self.block_index + 1, self.next_sequence, self.session, self._clock())
             (crc,) = CRC.unpack_from(data, HEADER_BYTES - CRC.size)
         for kind, body in records:
             framed, crc = frame_record(kind, body, crc)
             data += framed
         n_records, n_written, block = len(records), len(data), object()
         self._n_pending = n_records
-        if os.write(self._fd, data) != n_written:
+        if _write(self._fd, data) != n_written:
             self._fail_short_write()
         self._n_pending = 0
         if is_new_block:
@@ -178,26 +189,21 @@ class JournalFile:
             os.ftruncate(self._fd, self._size)
         except OSError:
             # The torn bytes stay. Appending goes on behind them, and readers resync at the next block.
-            self._take_size()
+            with contextlib.suppress(OSError):  # a stale handle: the next write fails and says so
+                self._size = os.fstat(self._fd).st_size
 
-    def settle(self) -> None:
-        """After an exception that a signal handler raised in the middle of a `put`: make the next one safe.
+    def _settle(self) -> None:
+        """After a `put` that an exception from a signal handler broke off: make the next one safe.
 
         The records of that `put` are in the file or not. A reader may have seen them, so they are not taken out; their
         sequence numbers are passed over, and the next record opens a new block.
         """
-        size = self._size
-        self._take_size()
-        if self._size > size:
+        size = os.fstat(self._fd).st_size
+        if size > self._size:
             self.next_sequence += self._n_pending
             self.block_index += 1
+            self._size = size
         self._room = self._n_pending = 0
-
-    def _take_size(self) -> None:
-        try:
-            self._size = max(self._size, os.fstat(self._fd).st_size)
-        except OSError:
-            pass  # closed, or a stale handle: the next write fails and says so
 
     def is_at_its_path(self) -> bool:
         """Say whether the open file is still the one that its path names."""

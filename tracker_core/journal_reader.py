@@ -16,6 +16,7 @@ from zlib import crc32
 import msgspec
 
 from .journal_format import (
+    COLUMN_FORMATS,
     CRC,
     FORMAT_VERSION,
     FRAGMENT,
@@ -29,7 +30,7 @@ from .journal_format import (
     row_struct,
     unpack_header,
 )
-from .records import Record, Session, State, decode, decode_schema
+from .records import Record, Schema, Session, State, decode, decode_schema
 
 CLOSING_STATES = ("finished", "failed")
 _CHUNK_BYTES = 16 << 20
@@ -110,10 +111,11 @@ class JournalReader:
         self.is_closed = False
         self.n_tail_bytes = 0
         self._header: BlockHeader | None = None
+        self._session: bytes | None = None
         self._crc = 0
         self._sequence = next_sequence
         self._slots: dict[int, tuple[str, tuple[str, ...]]] = {}
-        self._slot_groups: dict[int, RowGroup] = {}
+        self._slot_groups: dict[int, tuple[int, RowGroup]] = {}
         self._groups: dict[tuple[str, tuple[str, ...]], RowGroup] = {}
         self._fragments: list[bytes] = []
         self._batch = JournalBatch()
@@ -152,8 +154,8 @@ class JournalReader:
                 position = self._take_records(data, position)
                 self.offset = origin + position
             header = unpack_header(data, position)
-            if header is None:
-                next_header = _find_header(data, position + 1)
+            if header is None or not self._is_of_session(header):
+                next_header = self._find_header(data, position + 1)
                 if next_header is None and not is_last and len(data) == _CHUNK_BYTES and position == 0:
                     next_header = len(data) - HEADER_BYTES
                 if next_header is None:
@@ -170,6 +172,21 @@ class JournalReader:
             self.offset = origin + position
         return position
 
+    def _is_of_session(self, header: BlockHeader) -> bool:
+        """Say whether a block belongs to this journal, and is not part of something that was logged or appended."""
+        return self._session is None or header.session == self._session
+
+    def _find_header(self, data: memoryview, start: int) -> int | None:
+        """Return the position of the first intact block header of this session at or behind `start`."""
+        raw = data.obj if isinstance(data.obj, bytes) else bytes(data)
+        position = raw.find(MAGIC, start)
+        while position >= 0:
+            header = unpack_header(data, position)
+            if header is not None and self._is_of_session(header):
+                return position
+            position = raw.find(MAGIC, position + 1)
+        return None
+
     def _note_damage(self, n_bytes: int, reason: str) -> None:
         damage = self._batch.damage
         if damage and damage[-1].offset + damage[-1].n_bytes == self.offset:
@@ -184,6 +201,7 @@ class JournalReader:
         if n_lost > 0:
             self._count_lost(n_lost)
         self._header, self._crc, self._sequence = header, header.crc, header.first_sequence
+        self._session = header.session
         self._slots, self._slot_groups = {}, {}
         if not self._fragments:
             self.block_offset, self.block_first_sequence = self.offset, max(header.first_sequence, self.next_sequence)
@@ -239,54 +257,74 @@ class JournalReader:
             position += size
         n_rows = (position - start) // size
         first, stop = max(self._sequence, self.next_sequence), self._sequence + n_rows
-        if first < stop and slot in self._slots:
-            group = self._group_of_slot(slot)
-            group.sequences.extend(range(first, stop))
-            group.pieces.append(data[position - (stop - first) * size : position])
-        elif first < stop:
-            self._batch.n_unknown += stop - first  # a row whose schema no intact writer left out
+        if first < stop:
+            row_bytes, group = self._group_of_slot(slot)
+            if row_bytes == size:
+                group.sequences.extend(range(first, stop))
+                group.pieces.append(data[position - (stop - first) * size : position])
+            else:
+                self._batch.n_unknown += stop - first  # no schema that this version knows has rows of this length
         self._crc, self._sequence = crc, stop
         self.next_sequence = max(self.next_sequence, stop)
         return position
 
-    def _group_of_slot(self, slot: int) -> RowGroup:
+    def _group_of_slot(self, slot: int) -> tuple[int, RowGroup]:
+        """Return the length of a slot's row records, and their group; length 0 where the slot has no schema."""
         known = self._slot_groups.get(slot)
         if known is not None:
             return known
-        codes, keys = self._slots[slot]
-        group = self._groups.get((codes, keys))
-        if group is None:
-            group = self._groups[codes, keys] = RowGroup(keys, codes)
-        self._slot_groups[slot] = group
-        return group
+        codes, keys = self._slots.get(slot, ("", ()))
+        if not keys:
+            return 0, RowGroup(keys, codes)
+        group = self._groups.setdefault((codes, keys), RowGroup(keys, codes))
+        known = self._slot_groups[slot] = row_struct(codes).size + CRC.size, group
+        return known
+
+    def _note_odd(self, sequence: int, kind: int, reason: object) -> None:
+        """Note a record whose bytes are as written but which makes no sense to this version."""
+        self._batch.damage.append(Damage(self.offset, 0, 1, f"record {sequence} of kind {kind}: {reason}"))
 
     def _take_record(self, sequence: int, kind: int, body: memoryview) -> None:
         if kind == Kind.FRAGMENT:
-            whole = self._take_fragment(body)
+            whole = self._take_fragment(sequence, body)
             if whole is None:
                 return
             kind, body = whole
+        elif kind != Kind.SCHEMA:
+            self._fragments.clear()
         try:
             if kind == Kind.SCHEMA:
-                schema = decode_schema(body)
-                self._slots[schema.slot] = (schema.codes, tuple(schema.keys))
-                self._slot_groups.pop(schema.slot, None)
+                self._take_schema(decode_schema(body))
                 return
             record = decode(kind, body)
-        except msgspec.MsgspecError as error:
-            self._batch.damage.append(Damage(self.offset, 0, 1, f"record {sequence} of kind {kind}: {error}"))
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            self._note_odd(sequence, kind, error)
             return
         if record is None:
             self._batch.n_unknown += 1
             return
         self._batch.records.append((sequence, record))
-        self.is_closed = isinstance(record, State) and record.state in CLOSING_STATES
+        if isinstance(record, State):
+            self.is_closed = record.state in CLOSING_STATES
 
-    def _take_fragment(self, body: memoryview) -> tuple[int, memoryview] | None:
+    def _take_schema(self, schema: Schema) -> None:
+        if len(schema.codes) != len(schema.keys) or not schema.keys:
+            raise ValueError(f"a schema of {len(schema.keys)} keys and {len(schema.codes)} type codes")
+        if unknown := set(schema.codes) - set(COLUMN_FORMATS):
+            raise ValueError(f"type codes that this version does not know: {sorted(unknown)}")
+        self._slots[schema.slot] = (schema.codes, tuple(schema.keys))
+        self._slot_groups.pop(schema.slot, None)
+
+    def _take_fragment(self, sequence: int, body: memoryview) -> tuple[int, memoryview] | None:
         """Collect one part of a long record; return its kind and body once the last part is there."""
+        if len(body) < FRAGMENT.size:
+            self._note_odd(sequence, Kind.FRAGMENT, "too short")
+            return None
         kind, part, n_parts = FRAGMENT.unpack_from(body)
+        if part == 0:
+            self._fragments.clear()  # a writer that could not write all parts begins anew
         if part != len(self._fragments):
-            self._batch.damage.append(Damage(self.offset, 0, 1, "a part of a long record is missing"))
+            self._note_odd(sequence, kind, "a part of a long record is missing")
             self._fragments.clear()
             return None
         self._fragments.append(bytes(body[FRAGMENT.size :]))
@@ -295,17 +333,6 @@ class JournalReader:
         whole = memoryview(b"".join(self._fragments))
         self._fragments.clear()
         return kind, whole
-
-
-def _find_header(data: memoryview, start: int) -> int | None:
-    """Return the position of the first intact block header at or behind `start`."""
-    raw = data.obj if isinstance(data.obj, bytes) else bytes(data)
-    position = raw.find(MAGIC, start)
-    while position >= 0:
-        if unpack_header(data, position) is not None:
-            return position
-        position = raw.find(MAGIC, position + 1)
-    return None
 
 
 def read_session(path: str) -> Session | None:

@@ -9,11 +9,11 @@ where someone deleted it.
 from __future__ import annotations
 
 import math
-import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import NamedTuple
 
 from .journal_file import JournalFile, RowLayout
@@ -23,6 +23,7 @@ from .records import KIND_OF, Dropped, Heartbeat, Record, Suspended, encode
 _ITEM_OVERHEAD_BYTES = 400
 _DRAIN_INTERVAL_S = 0.05
 _RETRY_MAX_S = 5.0
+_LOOK_MIN_S, _LOOK_MAX_S = 0.01, 1.0
 _ROW_KINDS = frozenset([Kind.ROW, Kind.ROW_MAP])
 
 
@@ -81,7 +82,8 @@ class JournalWriter:
         self._heartbeat_interval_s = heartbeat_interval_s
         self._slow_write_s = slow_write_s
         self._queue_max_bytes = queue_max_bytes
-        self._queue: deque[_Row | _Body] | None = None
+        self._queue: deque[_Row | _Body] = deque()
+        self._is_queueing = False
         self._queue_bytes = 0
         self._suspended = Suspended(wall_time_ns=0, cause="", began_ns=0, ended_ns=0, n_queued=0)
         self._dropped: Dropped | None = None
@@ -91,7 +93,8 @@ class JournalWriter:
         self._must_close = False
         self._deadline_s = math.inf
         self._synced_sequence = 0
-        self._last_record_s = time.monotonic()
+        self._last_sync_s = monotonic()
+        self._last_record_s = monotonic()
         self._retry_s = _DRAIN_INTERVAL_S
         self._closing = threading.Event()
         try:
@@ -112,27 +115,22 @@ class JournalWriter:
         Raises:
             struct.error: a value does not fit its column; nothing was written.
         """
-        if self._queue is not None or self._is_writing:
+        if self._is_queueing or self._is_writing:
             layout.pack(0, 0, 0, step, now_ns, *values)
             self._enqueue(_Row(layout, step, now_ns, values))
             return
-        began_s = time.monotonic()
+        began_s = monotonic()
         self._is_writing = True  # no call from here to `try`: a signal handler may raise at any call
         try:
             self._file.put_row(layout, step, now_ns, values)
         except OSError as error:
             self._fail(error)
             self._enqueue(_Row(layout, step, now_ns, values))
-        except (struct.error, OverflowError):
-            raise
-        except BaseException:
-            self._file.settle()
-            raise
         finally:
             self._is_writing = False
             if self._was_interrupted:
                 self._catch_up()
-        if time.monotonic() - began_s > self._slow_write_s:
+        if monotonic() - began_s > self._slow_write_s:
             self._suspend_slow()
 
     def put(self, record: Record) -> None:
@@ -146,24 +144,21 @@ class JournalWriter:
             self._put_body(_Body(KIND_OF[type(record)], body, record.wall_time_ns))
 
     def _put_body(self, item: _Body) -> None:
-        if self._queue is not None or self._is_writing:
+        if self._is_queueing or self._is_writing:
             self._enqueue(item)
             return
-        began_s = time.monotonic()
+        began_s = monotonic()
         self._is_writing = True
         try:
             self._file.put(item.kind, item.body)
         except OSError as error:
             self._fail(error)
             self._enqueue(item)
-        except BaseException:
-            self._file.settle()
-            raise
         finally:
             self._is_writing = False
             if self._was_interrupted:
                 self._catch_up()
-        self._last_record_s = time.monotonic()
+        self._last_record_s = monotonic()
         if self._last_record_s - began_s > self._slow_write_s:
             self._suspend_slow()
 
@@ -178,8 +173,7 @@ class JournalWriter:
 
     def _suspend(self, cause: str) -> None:
         """From now on rows wait in memory, until the thread has written them all."""
-        if self._queue is None:
-            self._queue = deque()
+        self._is_queueing = True
         if not self._suspended.cause:
             self._suspended = Suspended(wall_time_ns=0, cause=cause, began_ns=time.time_ns(), ended_ns=0, n_queued=0)
         self._warn_once(
@@ -194,9 +188,8 @@ class JournalWriter:
             self._warn(message)
 
     def _enqueue(self, item: _Row | _Body) -> None:
-        if self._queue is None:  # a signal handler logs in the middle of a write, whose end writes this too
-            self._queue = deque()
-            self._was_interrupted = True
+        if self._is_writing:  # a signal handler logs in the middle of a write, whose end writes this too
+            self._is_queueing = self._was_interrupted = True
         # Rows are dropped first: what else there is to record (config, state) is small and says more.
         limit = self._queue_max_bytes if item.kind in _ROW_KINDS else 2 * self._queue_max_bytes
         if self._queue_bytes + item.n_bytes > limit:
@@ -209,8 +202,10 @@ class JournalWriter:
     def _catch_up(self) -> None:
         """After a write: write what a signal handler put in the middle of it. The caller holds the lock."""
         self._was_interrupted = False
-        if self._queue is not None and not self._suspended.cause:
+        if not self._suspended.cause:
             self._drain()
+        if self._is_queueing and not self._suspended.cause:
+            self._suspend_slow()
         if self._must_close:
             self._closing.set()
 
@@ -227,21 +222,21 @@ class JournalWriter:
     # The thread
 
     def _work(self) -> None:
-        wait_s = self._fsync_interval_s
-        while not self._closing.wait(wait_s):
-            if self._queue is None:
-                self._keep_up()
-            else:
+        look_s = max(_LOOK_MIN_S, min(_LOOK_MAX_S, self._fsync_interval_s))
+        while not self._closing.wait(self._retry_s if self._is_queueing else look_s):
+            if self._is_queueing:
                 self._drain()
-            wait_s = self._fsync_interval_s if self._queue is None else min(self._retry_s, self._fsync_interval_s)
+            else:
+                self._keep_up()
         self._write_last()
 
     def _keep_up(self) -> None:
         """Flush what is new, prove life, and notice a deleted file."""
         if not self._keep_at_its_path():
             return
-        self._sync()
-        if time.monotonic() - self._last_record_s >= self._heartbeat_interval_s:
+        if monotonic() - self._last_sync_s >= self._fsync_interval_s:
+            self._sync()
+        if monotonic() - self._last_record_s >= self._heartbeat_interval_s:
             self.put(Heartbeat(wall_time_ns=time.time_ns()))
 
     def _keep_at_its_path(self) -> bool:
@@ -256,17 +251,17 @@ class JournalWriter:
         sequence = self._file.next_sequence
         if sequence == self._synced_sequence:
             return
+        self._last_sync_s = monotonic()
         try:
             self._file.sync()
         except OSError as error:
             self._warn_once(f"fsync {error.errno}", f"the device did not confirm a flush of {self.path}: {error}")
             return
         self._synced_sequence = sequence
-        self._last_record_s = time.monotonic()
+        self._last_record_s = monotonic()
 
     def _drain(self) -> None:
         """Write what waits, oldest first; on success go back to direct writing."""
-        assert self._queue is not None
         try:
             if self._must_reopen:
                 self._file.open()
@@ -280,27 +275,27 @@ class JournalWriter:
 
     def _drain_all(self) -> None:
         write_s = 0.0
-        while time.monotonic() < self._deadline_s:
+        while monotonic() < self._deadline_s:
             with self.lock:
-                queue = self._queue
-                if queue is None:
-                    return
-                if not queue:
-                    if write_s <= self._slow_write_s:
-                        self._put_notices()
-                        self._queue = None
-                    return
-            item = queue[0]
+                if not self._queue:
+                    if write_s > self._slow_write_s:
+                        return
+                    self._put_notices()
+                    if not self._queue:  # no call from here on: a signal handler may log at any call
+                        self._is_queueing = False
+                        self._queue_bytes = 0
+                        return
+            item = self._queue[0]
             if item.kind == Kind.STATE:
                 self._put_notices()  # a closing state is the last record
-            began_s = time.monotonic()
+            began_s = monotonic()
             if isinstance(item, _Row):
                 self._file.put_row(*item)
             else:
                 self._file.put(item.kind, item.body)
-            write_s = time.monotonic() - began_s
+            write_s = monotonic() - began_s
             with self.lock:
-                queue.popleft()
+                self._queue.popleft()
                 self._queue_bytes -= item.n_bytes
 
     def _put_notices(self) -> None:
@@ -322,20 +317,20 @@ class JournalWriter:
 
         The thread does it, so that the process can end even where a write hangs in the kernel.
         """
-        self._deadline_s = time.monotonic() + timeout_s
+        self._deadline_s = monotonic() + timeout_s
         if self._is_writing:  # called by a signal handler in the middle of a write, whose end sets `_closing`
             self._must_close = self._was_interrupted = True
             return self.n_dropped
         self._closing.set()
         self._thread.join(timeout_s)
-        return self.n_dropped + sum(item.kind in _ROW_KINDS for item in tuple(self._queue or ()))
+        return self.n_dropped + sum(item.kind in _ROW_KINDS for item in tuple(self._queue))
 
     def _write_last(self) -> None:
-        if self._queue is None:
+        if not self._is_queueing:
             self._keep_at_its_path()
-        while self._queue is not None:
+        while self._is_queueing:
             self._drain()
-            if self._queue is None or time.monotonic() + _DRAIN_INTERVAL_S > self._deadline_s:
+            if not self._is_queueing or monotonic() + _DRAIN_INTERVAL_S > self._deadline_s:
                 break
             time.sleep(_DRAIN_INTERVAL_S)
         self._sync()

@@ -35,6 +35,8 @@ class _AttributeMapping(MutableMapping[str, Any]):
         return len(self._values)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_values", "_report", "_logged"):
+            raise AttributeError(name)  # asked while copying or unpickling, before there are any
         try:
             return self[name]
         except KeyError:
@@ -45,6 +47,10 @@ class _AttributeMapping(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a mapping of its own: its changes do not reach the run."""
+        return _detached, (self.as_dict(),)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as a plain dict."""
@@ -78,6 +84,10 @@ class Config(_AttributeMapping):
         """Set the values whose names are not set yet."""
         missing = {key: value for key, value in to_config(config, "config.setdefaults()").items() if key not in self}
         self.update(missing)
+
+
+def _detached(values: dict[str, Any]) -> Config:
+    return Config(values, lambda changed, removed: None)
 
 
 class Summary(_AttributeMapping):

@@ -6,10 +6,12 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from .errors import UsageError
 from .records import MetricDefinition
 
+_EXACT_TYPES = frozenset([float, int, bool])
 AGGREGATES = ("min", "max", "mean", "first", "last", "best")
 _KINDS = (*AGGREGATES, "none", "copy")
 GOALS = {"minimize": "minimize", "min": "minimize", "maximize": "maximize", "max": "maximize"}
@@ -62,6 +64,11 @@ class MetricRules:
         matches = [(literal, order, rule) for literal, order, regex, rule in self._patterns if regex.fullmatch(key)]
         return max(matches, key=lambda match: match[:2])[2] if matches else None
 
+    def wants_stats(self, key: str) -> bool:
+        """Say whether a metric's rule asks for aggregates."""
+        rule = self.match(key)
+        return rule is not None and bool(rule.summary)
+
 
 @lru_cache(maxsize=1024)
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -76,8 +83,11 @@ def parse_summary(summary: str | list[str] | tuple[str, ...] | None) -> list[str
     """
     if summary is None:
         return None
-    names = summary.split(",") if isinstance(summary, str) else list(summary)
-    kinds = [name.strip() for name in names if name.strip()]
+    if not isinstance(summary, (str, list, tuple)):
+        got = f"{summary!r} of type {type(summary).__name__}"
+        raise UsageError("define_metric(summary=)", got, "text or a list of text", 'write summary="min,last"')
+    names = summary.split(",") if isinstance(summary, str) else summary
+    kinds = [str(name).strip() for name in names if str(name).strip()]
     for kind in kinds:
         if kind not in _KINDS:
             expected = "one or more of " + ", ".join(_KINDS)
@@ -87,8 +97,10 @@ def parse_summary(summary: str | list[str] | tuple[str, ...] | None) -> list[str
 
 def parse_goal(goal: str | None) -> str | None:
     """Return "minimize", "maximize" or None; raises UsageError for anything else."""
-    if goal is None or goal in GOALS:
-        return None if goal is None else GOALS[goal]
+    if goal is None:
+        return None
+    if isinstance(goal, str) and goal in GOALS:
+        return GOALS[goal]
     raise UsageError("define_metric(goal=)", repr(goal), '"minimize" or "maximize"', "choose one of the two")
 
 
@@ -105,7 +117,9 @@ class MetricStats:
     sum: float = 0.0
 
     def add(self, value: float | int) -> None:
-        """Take one logged value in."""
+        """Take one logged value in; a NumPy scalar as a Python one, since a sum of float16 overflows at 65,504."""
+        if type(value) not in _EXACT_TYPES:
+            value = value.item() if hasattr(value, "item") else float(value)
         if self.n + self.n_nonfinite == 0:
             self.first = value
         self.last = value
@@ -144,3 +158,15 @@ def summary_value(rule: MetricRule | None, stats: MetricStats) -> object:
     if stats.n_nonfinite:
         values["n_nonfinite"] = stats.n_nonfinite
     return values
+
+
+def logged_summary(last: dict[str, Any], rules: MetricRules, stats: dict[str, MetricStats]) -> dict[str, Any]:
+    """Return what a run's summary holds for the metrics whose last values are in `last`."""
+    summary = {}
+    for key, value in last.items():
+        rule = rules.match(key)
+        if rule is None or not rule.summary:
+            summary[key] = value
+        elif "none" not in rule.summary and key in stats:
+            summary[key] = summary_value(rule, stats[key])
+    return summary

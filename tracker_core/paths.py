@@ -21,8 +21,8 @@ def find_folder(explicit: str | None = None) -> str:
     upwards, stopping at the git root or below the home folder; else `./.tracker`.
     """
     if explicit:
-        return os.path.abspath(os.path.expanduser(explicit))
-    start = current = os.getcwd()
+        return os.path.normpath(os.path.join(_working_folder(), os.path.expanduser(explicit)))
+    start = current = _working_folder()
     home = os.path.expanduser("~")
     while current != home or current == start:
         candidate = os.path.join(current, FOLDER_NAME)
@@ -35,12 +35,32 @@ def find_folder(explicit: str | None = None) -> str:
     return os.path.join(start, FOLDER_NAME)
 
 
+def _working_folder() -> str:
+    """Return the working directory, or where it was deleted a folder that is there."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.path.dirname(fallback_folder())
+
+
 def fallback_folder() -> str:
     """Return the folder that keeps runs whose own folder cannot be written."""
-    import tempfile  # slow to import, rarely needed
-
     user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    return os.path.join(tempfile.gettempdir(), f"tracker-{user}", FOLDER_NAME)
+    candidates = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    temporary = next((path for path in candidates if path and os.path.isdir(path)), "/tmp")
+    return os.path.join(temporary, f"tracker-{user}", FOLDER_NAME)
+
+
+def make_fallback_folder() -> None:
+    """Make the parent of the fallback folder so that only this user can enter it.
+
+    Raises:
+        OSError: it cannot be made, or another user made it first.
+    """
+    parent = os.path.dirname(fallback_folder())
+    os.makedirs(parent, mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and os.lstat(parent).st_uid != os.getuid():
+        raise PermissionError(f"{parent} belongs to another user")
 
 
 def make_folder(folder: str) -> None:
@@ -97,7 +117,8 @@ def check_project(project: object, where: str = "init(project=)") -> str:
 
 def check_run_id(run_id: object, where: str = "init(id=)") -> str:
     """Return a valid run id; raises UsageError otherwise."""
-    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id) or run_id.endswith("."):
+    is_valid = isinstance(run_id, str) and _RUN_ID.fullmatch(run_id) and not run_id.endswith(".")
+    if not isinstance(run_id, str) or not is_valid or _WINDOWS_DEVICES.fullmatch(run_id):
         expected = "1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit"
         raise UsageError(where, repr(run_id)[:200], expected, "choose such an id, or leave it out to get a new one")
     return run_id

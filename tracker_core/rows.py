@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from .journal_file import MAX_LAYOUT_BODY_BYTES, RowLayout
 from .metrics import MetricRules, MetricStats
-from .values import column_code
+from .values import column_code, is_wide_int
 
 _MAX_SCHEMA_BYTES = 36_000
+_MAX_PLANS = 4096
 
 
 class RowPlan(NamedTuple):
@@ -20,6 +21,24 @@ class RowPlan(NamedTuple):
 
     parts: tuple[tuple[RowLayout, slice | None], ...]
     aggregates: tuple[tuple[int, MetricStats], ...]
+
+
+def ensure_plan(
+    plans: dict[tuple[Any, ...], RowPlan], row: dict[str, Any], rules: MetricRules, stats: dict[str, MetricStats]
+) -> bool:
+    """Say whether a flat row is to be packed; where `plans` has no plan for its keys and types yet, add one."""
+    if any(is_wide_int(value) for value in row.values()):
+        return False
+    kind = (*row, *map(type, row.values()))
+    if kind in plans:
+        return True
+    plan = plan_row(row, rules, stats)
+    if plan is None:
+        return False
+    if len(plans) >= _MAX_PLANS:
+        plans.clear()
+    plans[kind] = plan
+    return True
 
 
 def plan_row(row: dict[str, Any], rules: MetricRules, stats: dict[str, MetricStats]) -> RowPlan | None:
@@ -35,8 +54,7 @@ def plan_row(row: dict[str, Any], rules: MetricRules, stats: dict[str, MetricSta
         parts = tuple((RowLayout(keys[a:b], codes[a:b]), slice(a, b)) for a, b in bounds)
     aggregates = []
     for index, key in enumerate(keys) if rules else ():
-        rule = rules.match(key)
-        if rule is not None and rule.summary:
+        if rules.wants_stats(key):
             aggregates.append((index, stats.setdefault(key, MetricStats())))
     return RowPlan(parts, tuple(aggregates))
 

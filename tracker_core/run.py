@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import struct
-import time
+import threading
 from collections.abc import Mapping
+from time import time_ns
 from types import TracebackType
 from typing import Any
 
@@ -14,14 +15,13 @@ from .describe import describe_error
 from .errors import UsageError
 from .journal_writer import JournalWriter
 from .mappings import Config, Summary
-from .metrics import MetricRules, MetricStats, parse_goal, parse_summary, summary_value
-from .rows import RowPlan, plan_row
+from .metrics import MetricRules, MetricStats, logged_summary, parse_goal, parse_summary
+from .rows import RowPlan, ensure_plan
 from .say import say, warn
-from .sessions import new_session, open_writer
+from .sessions import new_session, open_writer, read_stats
 from .settings import Settings
-from .values import check_key, check_step, flatten_row, is_wide_int, to_plain, to_row_value
+from .values import check_key, check_step, flatten_row, not_a_row, to_plain, to_row_value
 
-_MAX_PLANS = 4096
 _MAX_RECORD_BYTES = 16 << 20
 
 
@@ -44,6 +44,7 @@ class Run:
         self._folder = folder
         self._settings = settings
         self._writer_pid = os.getpid()
+        self._fork_lock = threading.RLock()
         self._writer = open_writer(session, folder, settings)
         self._step = self._starting_step = first_step
         self._n_rows = 0
@@ -165,19 +166,20 @@ class Run:
         try:
             values = tuple(data.values())
             plan = self._plans.get((*data, *map(type, values)))
-        except (AttributeError, TypeError):
-            raise _not_a_row(data) from None
+        except (AttributeError, TypeError, RuntimeError) as error:
+            raise not_a_row(data) from error
         if plan is None:
             self._log_new(data, step, commit)
             return
         if step is not None and type(step) is not int:
             step = check_step(step)
-        now_ns = time.time_ns()
+        now_ns = time_ns()
         with self._writer.lock:
             if self._is_finished:
                 raise self._finished_error("log()")
+            step_before = self._step
             if step is None:
-                step = self._step
+                step = step_before
                 if commit is not False:
                     self._step = step + 1
             elif step >= self._step:
@@ -187,7 +189,7 @@ class Run:
                 try:
                     self._writer.put_row(layout, step, now_ns, part_values)
                 except (struct.error, OverflowError):
-                    self._put_map(dict(zip(layout.keys, part_values, strict=True)), step, now_ns)
+                    self._put_map(dict(zip(layout.keys, part_values, strict=True)), step, now_ns, step_before)
             self._n_rows += 1
             self._last.update(data)
             for index, stats in plan.aggregates:
@@ -197,27 +199,23 @@ class Run:
         """Log a row whose keys and types are new, or that holds something other than plain numbers."""
         self._own_writer()
         row = flatten_row(data, "log()")
-        plan = plan_row(row, self._rules, self._stats)
-        if plan is not None and not any(is_wide_int(value) for value in row.values()):
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            self._plans[(*row, *map(type, row.values()))] = plan
+        if ensure_plan(self._plans, row, self._rules, self._stats):
             self.log(row, step, commit)
             return
         with self._writer.lock:
             if self._is_finished:
                 raise self._finished_error("log()")
+            step_before = self._step
             step = self._take_step(None if step is None else check_step(step), commit)
             if row:
-                self._put_map(row, step, time.time_ns())
+                self._put_map(row, step, time_ns(), step_before)
                 self._n_rows += 1
                 self._last.update(row)
                 self._aggregate(row)
 
     def _aggregate(self, row: dict[str, Any]) -> None:
         for key, value in row.items() if self._rules else ():
-            rule = self._rules.match(key)
-            if rule is not None and rule.summary and isinstance(value, (int, float)):
+            if self._rules.wants_stats(key) and isinstance(value, (int, float)):
                 self._stats.setdefault(key, MetricStats()).add(value)
 
     def _take_step(self, step: int | None, commit: bool | None) -> int:
@@ -229,9 +227,14 @@ class Run:
             self._step = step + 1 if commit else step
         return step
 
-    def _put_map(self, row: dict[str, Any], step: int, now_ns: int) -> None:
-        values = {key: to_row_value(value, f"log(), key {key!r}") for key, value in row.items()}
-        self._put(records.RowMap(wall_time_ns=now_ns, step=step, values=values), "log()")
+    def _put_map(self, row: dict[str, Any], step: int, now_ns: int, step_before: int) -> None:
+        """Write a row that is not packed; where that cannot be, the automatic step is again what it was."""
+        try:
+            values = {key: to_row_value(value, f"log(), key {key!r}") for key, value in row.items()}
+            self._put(records.RowMap(wall_time_ns=now_ns, step=check_step(step), values=values), "log()")
+        except UsageError:
+            self._step = step_before
+            raise
 
     def _put(self, record: records.Record, where: str) -> None:
         """Write a record, with an error for the user where it cannot be encoded or is too large."""
@@ -268,7 +271,7 @@ class Run:
             UsageError: an argument is none of these, or the run has finished.
         """
         definition = records.MetricDefinition(
-            wall_time_ns=time.time_ns(),
+            wall_time_ns=time_ns(),
             name=check_key(name, "define_metric(name=)"),
             step_metric=None if step_metric is None else check_key(step_metric, "define_metric(step_metric=)"),
             summary=parse_summary(summary),
@@ -282,38 +285,34 @@ class Run:
             self._rules.add(definition)
             self._plans.clear()
             self._writer.put(definition)
+            late = [key for key in self._last if key not in self._stats and self._rules.wants_stats(key)]
+            if late:
+                self._stats.update(read_stats(self._writer.path, late))
 
     def _logged_summary(self) -> dict[str, Any]:
         """Return what the summary holds for logged metrics."""
-        if not self._rules:
-            return self._last
-        summary = {}
-        for key, value in self._last.items():
-            rule = self._rules.match(key)
-            if rule is None or not rule.summary:
-                summary[key] = value
-            elif "none" not in rule.summary and key in self._stats:
-                summary[key] = summary_value(rule, self._stats[key])
-        return summary
+        return logged_summary(self._last, self._rules, self._stats) if self._rules else self._last
 
     def _record_config(self, changed: dict[str, Any], removed: list[str]) -> None:
         with self._own_writer().lock:
             if self._is_finished:
                 raise self._finished_error("config")
-            self._put(records.Config(wall_time_ns=time.time_ns(), values=changed, removed=removed), "config")
-            self._recorded_config = to_plain(dict(self.config))
+            self._put(records.Config(wall_time_ns=time_ns(), values=changed, removed=removed), "config")
+            self._recorded_config.update(to_plain(changed))
+            for key in removed:
+                self._recorded_config.pop(key, None)
 
     def _record_summary(self, changed: dict[str, Any], removed: list[str]) -> None:
         with self._own_writer().lock:
             if self._is_finished:
                 raise self._finished_error("summary")
-            self._put(records.Summary(wall_time_ns=time.time_ns(), values=changed, removed=removed), "summary")
+            self._put(records.Summary(wall_time_ns=time_ns(), values=changed, removed=removed), "summary")
 
     def _edit(self, name: str | None = None, tags: list[str] | None = None, notes: str | None = None) -> None:
         with self._own_writer().lock:
             if self._is_finished:
                 raise self._finished_error("the name, tags and notes of a run")
-            self._writer.put(records.RunEdit(wall_time_ns=time.time_ns(), name=name, tags=tags, notes=notes))
+            self._writer.put(records.RunEdit(wall_time_ns=time_ns(), name=name, tags=tags, notes=notes))
             for field, value in (("name", name), ("tags", tags), ("notes", notes)):
                 if value is not None:
                     setattr(self._session, field, value)
@@ -327,7 +326,10 @@ class Run:
             exit_code: the exit code of the process, where it is known.
             quiet: print nothing.
         """
-        self.end(exit_code or 0, None, bool(quiet))
+        if exit_code is not None and not isinstance(exit_code, int):
+            got = f"{exit_code!r:.200} of type {type(exit_code).__name__}"
+            raise UsageError("finish(exit_code=)", got, "a whole number", "pass 0, or the exit code of a failure")
+        self.end(int(exit_code or 0), None, bool(quiet))
 
     def end(self, exit_code: int, error: records.RunError | None, quiet: bool = False) -> None:
         state = "failed" if exit_code or error else "finished"
@@ -339,7 +341,7 @@ class Run:
             if self._is_finished:
                 return
             self._record_nested_config_changes()
-            now_ns = time.time_ns()
+            now_ns = time_ns()
             self._writer.put(records.State(wall_time_ns=now_ns, state=state, exit_code=exit_code, error=error))
             self._is_finished = True
         n_lost = self._writer.close(self._settings.finish_timeout_s)
@@ -360,6 +362,7 @@ class Run:
     def let_go_after_fork(self) -> None:
         """In a forked child: leave the parent's journal alone. The child opens its own at its first record."""
         self._plans = {}
+        self._fork_lock = threading.RLock()  # the old one may be held by a thread that the child does not have
         self._writer.abandon()
 
     def _is_forked_away(self) -> bool:
@@ -368,11 +371,13 @@ class Run:
 
     def _own_writer(self) -> JournalWriter:
         """Return this process's writer; a forked child gets its own, as writer "fork-<pid>" of the same run."""
-        pid = os.getpid()
-        if self._writer_pid != pid:
-            self._writer_pid = pid
-            self._session = new_session(self._session, writer=f"fork-{pid}")
-            self._writer = open_writer(self._session, self._folder, self._settings)
+        if self._is_forked_away():
+            with self._fork_lock:
+                if self._is_forked_away():
+                    pid = os.getpid()
+                    self._session = new_session(self._session, writer=f"fork-{pid}")
+                    self._writer = open_writer(self._session, self._folder, self._settings)
+                    self._writer_pid = pid
         return self._writer
 
     def __enter__(self) -> Run:
@@ -392,11 +397,3 @@ class Run:
     def _finished_error(self, where: str) -> UsageError:
         remedy = "call init() for a new run, or init(id=..., resume='allow') to go on with this one"
         return UsageError(where, f"a call on run {self.path}, which has finished", "a running run", remedy)
-
-
-def _not_a_row(data: object) -> UsageError:
-    if isinstance(data, Mapping):
-        for key in data:
-            check_key(key, "log()")
-    got = f"{data!r:.200} of type {type(data).__name__}"
-    return UsageError("log()", got, "a dict of metric names to values", 'write log({"loss": loss})')

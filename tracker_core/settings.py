@@ -56,6 +56,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), "Host names, besides localhost, that the dashboard answers to.")
 
 
+_MAX_AMOUNT = 1_000_000
 _FIELDS = {f.name: f for f in fields(Settings)}
 
 
@@ -102,6 +103,10 @@ def checked(settings: Settings) -> Settings:
     if settings.resume not in (None, "allow", "must", "never"):
         expected = '"allow", "must" or "never"'
         raise UsageError("init(resume=)", repr(settings.resume), expected, "choose one of these, with id= set")
+    for name, unit in ((f.name, f.metadata["unit"]) for f in _FIELDS.values()):
+        if unit and not 0 <= getattr(settings, name) <= _MAX_AMOUNT:
+            got, expected = repr(getattr(settings, name)), f"0 to {_MAX_AMOUNT} {unit}"
+            raise UsageError(f"Settings({name}=)", got, expected, f"the default is {_FIELDS[name].default!r}")
     return settings
 
 
@@ -117,6 +122,8 @@ def unknown_argument(where: str, name: str, known: Mapping[str, Any] | tuple[str
 def _parse(name: str, value: Any, where: str) -> Any:
     """Read a value as the type of its setting; text comes from the environment."""
     default = _FIELDS[name].default
+    if not _is_text_valid(value):
+        raise UsageError(where, f"{value!r:.200}", "valid Unicode text", "remove its lone surrogates")
     try:
         if isinstance(default, bool):
             return _parse_bool(value)
@@ -134,9 +141,19 @@ def _parse(name: str, value: Any, where: str) -> Any:
         return "allow" if value else None
     if value is None or isinstance(value, str):
         return value or None if default is None else value
-    if name == "dir":
-        return os.fspath(value)
+    if name == "dir" and isinstance(value, os.PathLike):
+        return os.fsdecode(value)
     raise UsageError(where, f"{value!r} of type {type(value).__name__}", "text", "pass a str")
+
+
+def _is_text_valid(value: Any) -> bool:
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    try:
+        for text in texts:
+            str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parse_bool(value: Any) -> bool:

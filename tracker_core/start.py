@@ -114,7 +114,9 @@ def _chosen(config: dict[str, Any], include: Sequence[str] | None, exclude: Sequ
 
 
 def _reinit_policy(reinit: str | bool | None) -> str:
-    policy = _REINIT_WORDS.get(reinit) if isinstance(reinit, str) else _REINIT.get(reinit)
+    policy = _REINIT_WORDS.get(reinit) if isinstance(reinit, str) else None
+    if reinit is None or isinstance(reinit, bool):
+        policy = _REINIT[reinit]
     if policy is None:
         expected = "a truth value, " + ", ".join(map(repr, _REINIT_WORDS))
         raise UsageError("init(reinit=)", repr(reinit), expected, "choose one of these")
@@ -183,21 +185,25 @@ def _session(settings: Settings, folder: str, run_id: str, earlier: EarlierSessi
 
 def _writable_folder(folder: str) -> str:
     """Return `folder` where it can be written, else a folder that can, with a warning: no run is refused."""
-    for candidate in (folder, paths.fallback_folder()):
+    fallback = paths.fallback_folder()
+    for candidate in (folder, fallback):
         try:
+            if candidate == fallback:
+                paths.make_fallback_folder()
             paths.make_folder(candidate)
             probe = os.path.join(candidate, "runs", f".probe-{os.getpid()}")
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600))
             os.unlink(probe)
             return candidate
         except OSError as error:
-            remedy = (
-                f"looking at {paths.fallback_folder()} instead" if candidate == folder else "keeping rows in memory"
-            )
+            remedy = f"looking at {fallback} instead" if candidate == folder else "keeping rows in memory"
             warn(f"{candidate} cannot be written ({error}); {remedy}. Remedy: free or unlock it, or set TRACKER_DIR")
     return folder
 
 
 def _shown(folder: str) -> str:
-    relative = os.path.relpath(folder)
+    try:
+        relative = os.path.relpath(folder)
+    except (OSError, ValueError):  # the working directory was deleted; on Windows: another drive
+        return folder
     return folder if relative.startswith("..") else relative

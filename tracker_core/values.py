@@ -12,6 +12,8 @@ from typing import Any
 from .errors import UsageError
 
 MAX_KEY_CHARS = 1024
+_MAX_DEPTH = 32
+_REPR_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 _UINT64_MAX = (1 << 64) - 1
 
@@ -46,7 +48,7 @@ def flatten_row(data: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _flatten_into(row: dict[str, Any], prefix: str, data: Mapping[str, Any], where: str) -> None:
     for key, value in data.items():
-        name = prefix + check_key(key, where)
+        name = check_key(prefix + check_key(key, where), where) if prefix else check_key(key, where)
         if isinstance(value, Mapping):
             _flatten_into(row, name + "/", value, where)
         else:
@@ -68,7 +70,16 @@ def check_key(key: object, where: str) -> str:
     return str(key)
 
 
-def to_row_value(value: Any, where: str) -> Any:
+def not_a_row(data: object) -> UsageError:
+    """Return the error for something logged that is no dict, or whose keys cannot be hashed as text."""
+    if isinstance(data, Mapping):
+        for key in data:
+            check_key(key, "log()")
+    got = f"{_text_of(data):.200} of type {type(data).__name__}"
+    return UsageError("log()", got, "a dict of metric names to values", 'write log({"loss": loss})')
+
+
+def to_row_value(value: Any, where: str, depth: int = 0) -> Any:
     """Return one logged value as a number, truth value, text, None or a plain list.
 
     Tensors and arrays of one element become Python numbers, exactly.
@@ -76,19 +87,33 @@ def to_row_value(value: Any, where: str) -> Any:
     Raises:
         UsageError: the value is none of these.
     """
-    if value is None or isinstance(value, str):
-        return str(value) if value is not None else None
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _check_text(value, where)
     if isinstance(value, (float, bool)):
         return float(value) if isinstance(value, float) else bool(value)
     if isinstance(value, int):
         if not _INT64_MIN <= value <= _UINT64_MAX:
             raise UsageError(where, f"an integer of {value.bit_length()} bits", "at most 64 bits", "log float(value)")
         return int(value)
+    if isinstance(value, (list, tuple, Mapping)) and depth > _MAX_DEPTH:
+        got, remedy = f"lists or dicts more than {_MAX_DEPTH} deep", "flatten it; a list must not contain itself"
+        raise UsageError(where, got, "a value of less depth", remedy)
     if isinstance(value, (list, tuple)):
-        return [to_row_value(item, where) for item in value]
+        return [to_row_value(item, where, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        return {check_key(key, where): to_row_value(item, where) for key, item in value.items()}
+        return {check_key(key, where): to_row_value(item, where, depth + 1) for key, item in value.items()}
     return _array_item(value, where)
+
+
+def _check_text(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        remedy = "log text.encode(errors='replace').decode()"
+        raise UsageError(where, f"the text {text!r:.200}", "valid Unicode without lone surrogates", remedy) from None
+    return str(text)
 
 
 def _array_item(value: Any, where: str) -> Any:
@@ -127,7 +152,7 @@ def check_step(step: Any) -> int:
         if number != step or not _INT64_MIN <= number <= _INT64_MAX:
             raise ValueError(step)
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        got = f"{step!r} of type {type(step).__name__}"
+        got = f"{_text_of(step)} of type {type(step).__name__}"
         remedy = "pass an int, or log the value as a metric and use define_metric(step_metric=)"
         raise UsageError("log(step=)", got, "a whole number of at most 64 bits", remedy) from None
     return int(number)
@@ -138,20 +163,22 @@ def to_plain(value: Any, depth: int = 0) -> Any:
 
     Never raises for odd values: what has no plain form is kept as its text.
     """
-    if value is None or type(value) in (bool, float, str):
-        return value if type(value) is not str else value.encode(errors="replace").decode()
+    if type(value) is str:
+        return _replace_surrogates(value)
+    if value is None or type(value) in (bool, float):
+        return value
     if isinstance(value, enum.Enum):
         return to_plain(value.value, depth + 1)
     if isinstance(value, int):
-        return int(value) if _INT64_MIN <= value <= _UINT64_MAX else str(value)
-    if depth > 32:
-        return repr(value)[:1000]
+        return int(value) if _INT64_MIN <= value <= _UINT64_MAX else _text_of(value)
+    if depth > _MAX_DEPTH:
+        return _text_of(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
     if _is_namespace(value):
         value = vars(value)
     if isinstance(value, Mapping):
-        return {str(key): to_plain(item, depth + 1) for key, item in value.items()}
+        return {_replace_surrogates(str(key)): to_plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         items: Iterable[Any] = value if isinstance(value, (list, tuple)) else sorted(value, key=repr)
         return [to_plain(item, depth + 1) for item in items]
@@ -165,7 +192,7 @@ def _is_namespace(value: Any) -> bool:
 
 def _plain_object(value: Any, depth: int) -> Any:
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return _replace_surrogates(os.fsdecode(value))
     item = getattr(value, "item", None)
     if (callable(item) and column_code(type(value))) or (hasattr(value, "tolist") and hasattr(value, "shape")):
         n_values = 1
@@ -177,7 +204,21 @@ def _plain_object(value: Any, depth: int) -> Any:
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, (str, float)):
         return to_plain(str(value) if isinstance(value, str) else float(value), depth + 1)
-    return repr(value)[:1000]
+    return _text_of(value)
+
+
+def _replace_surrogates(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+def _text_of(value: Any) -> str:
+    """Return at most 1000 characters of a value's `repr`, which is the user's code and may fail."""
+    try:
+        return _replace_surrogates(repr(value)[:1000])
+    except _REPR_ERRORS as error:
+        if isinstance(value, int):  # of thousands of digits
+            return f"{value:#x}"[:1000]
+        return f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
 
 
 def to_config(config: Any, where: str = "init(config=)") -> dict[str, Any]:
@@ -191,7 +232,7 @@ def to_config(config: Any, where: str = "init(config=)") -> dict[str, Any]:
     if isinstance(config, type) or not (
         isinstance(config, Mapping) or _is_namespace(config) or dataclasses.is_dataclass(config)
     ):
-        got = f"{config!r:.200} of type {type(config).__name__}"
+        got = f"{_text_of(config):.200} of type {type(config).__name__}"
         raise UsageError(where, got, "a dict, an argparse.Namespace or a dataclass instance", "pass dict(...)")
     plain = to_plain(config)
     assert isinstance(plain, dict)

@@ -13,6 +13,7 @@ from typing import Any
 from tracker_core.errors import NotFoundError, UsageError
 from tracker_core.paths import FOLDER_NAME, check_project, project_dir_name
 from tracker_core.process import is_dead
+from tracker_core.settings import load_settings
 
 from .folder_index import SEAL_BATCH_BYTES, FolderIndex
 from .journal_scan import JournalScan
@@ -31,7 +32,6 @@ from .run_view import (
 from .series import Series, SeriesPart, join_parts
 from .store_read import SealedColumns
 
-HEARTBEAT_TIMEOUT_S = 60.0
 SEAL_BYTES = 1 << 20
 _WORTHWHILE_BYTES = 256
 
@@ -70,11 +70,19 @@ class LocalFolder:
         path: the tracker folder, or the folder that holds `.tracker`.
         is_writer: False never writes the index.
         seal_bytes: how much of a journal that is being written may be held in memory before it is sealed.
+        heartbeat_timeout_s: silence after which a run counts as crashed. Default: the setting of this name.
     """
 
-    def __init__(self, path: str | os.PathLike[str], is_writer: bool = True, seal_bytes: int = SEAL_BYTES) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        is_writer: bool = True,
+        seal_bytes: int = SEAL_BYTES,
+        heartbeat_timeout_s: float | None = None,
+    ) -> None:
         self.path = _tracker_folder(os.fspath(path))
         self._seal_bytes = seal_bytes
+        self._heartbeat_timeout_s = heartbeat_timeout_s or load_settings().heartbeat_timeout_s
         self._lock = threading.RLock()
         self._scan = JournalScan(self.path)
         self._index = FolderIndex(self.path, is_writer)
@@ -208,7 +216,7 @@ class LocalFolder:
         is_known = name in self._key_of
         is_settled = is_known and tail.is_closed and not (tail.failure or tail.n_tail_bytes or tail.untold_kinds)
         # A closed journal is looked at rarely, not never: something may still be written behind its closing record.
-        if is_settled and not self._scan.was_full and time.time() - tail.modified_s > HEARTBEAT_TIMEOUT_S:
+        if is_settled and not self._scan.was_full and time.time() - tail.modified_s > self._heartbeat_timeout_s:
             return
         found, tail.untold_kinds = tail.untold_kinds, set()
         failure = tail.failure
@@ -223,7 +231,7 @@ class LocalFolder:
             found.add("state")
         if found or not is_known:
             self._place(tail, found, kinds)
-        is_idle = tail.is_closed or time.time() - tail.modified_s > HEARTBEAT_TIMEOUT_S
+        is_idle = tail.is_closed or time.time() - tail.modified_s > self._heartbeat_timeout_s
         # Rows of very many metrics wait until there are some, lest every chunk hold one value.
         enough = max(self._seal_bytes, min(_WORTHWHILE_BYTES * tail.rows.n_columns, SEAL_BATCH_BYTES))
         if tail.n_sealable_bytes >= (1 if is_idle else enough):
@@ -254,7 +262,7 @@ class LocalFolder:
         for key, run in self._runs.items():
             if run.is_settled:
                 continue
-            journals = [_status(tail, now) for tail in run.tails.values()]
+            journals = [self._status(tail, now) for tail in run.tails.values()]
             state = run_state(writer_journals(shown_journals(journals))[-1])
             run.is_settled = state in FINAL_STATES
             if state != run.state:
@@ -275,13 +283,23 @@ class LocalFolder:
         run = self._runs[key]
         if run.view is None:
             now = time.time()
-            run.view = view_run(*key, [_status(tail, now) for tail in run.tails.values()])
+            run.view = view_run(*key, [self._status(tail, now) for tail in run.tails.values()])
             run.state = run.view.state
         return run.view
 
     def _tails_of(self, run: _Run, writer: str) -> list[JournalTail]:
-        journals = [_status(tail, 0.0) for tail in run.tails.values()]
+        journals = [self._status(tail, 0.0) for tail in run.tails.values()]
         return [run.tails[journal.name] for journal in writer_journals(shown_journals(journals), writer)]
+
+    def _status(self, tail: JournalTail, now_s: float) -> JournalStatus:
+        found, session = tail.found, tail.fold.session
+
+        def is_alive() -> bool:
+            is_recent = now_s - tail.modified_s <= self._heartbeat_timeout_s
+            return is_recent and not (session is not None and is_dead(session))
+
+        notes, modified_ns = tail.damage_notes(), int(tail.modified_s * 1e9)
+        return JournalStatus(found.name, found.writer, found.session, tail.fold, notes, is_alive, modified_ns)
 
     def _rows_of_journal(self, tail: JournalTail, keys: frozenset[str] | None) -> Iterator[Row]:
         """Yield the rows of one journal, reading one overlapping run of sealed chunks at a time."""
@@ -328,17 +346,6 @@ def _project_of_dir(project_dir: str) -> str:
     except UsageError:
         return project_dir
     return name if project_dir_name(name) == project_dir else project_dir
-
-
-def _status(tail: JournalTail, now_s: float) -> JournalStatus:
-    found, session = tail.found, tail.fold.session
-
-    def is_alive() -> bool:
-        is_recent = now_s - tail.modified_s <= HEARTBEAT_TIMEOUT_S
-        return is_recent and not (session is not None and is_dead(session))
-
-    notes, modified_ns = tail.damage_notes(), int(tail.modified_s * 1e9)
-    return JournalStatus(found.name, found.writer, found.session, tail.fold, notes, is_alive, modified_ns)
 
 
 def _has_key(tail: JournalTail, key: str) -> bool:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -397,6 +398,16 @@ def test_a_journal_cut_short_is_read_anew(tracker_dir):
     os.truncate(journal.path, size)
     folder.refresh()
     assert values_of(folder) == [float(step) for step in range(10)]
+
+
+def test_the_setting_says_how_long_a_run_may_be_silent(tracker_dir, monkeypatch):
+    journal = Journal(tracker_dir)
+    an_hour_ago_s = time.time() - 3600
+    os.utime(journal.path, (an_hour_ago_s, an_hour_ago_s))
+    monkeypatch.setenv("TRACKER_HEARTBEAT_TIMEOUT_S", "7200")
+    folder = LocalFolder(tracker_dir)
+    folder.refresh()
+    assert folder.run("p", "a").state == "running"
 
 
 def test_a_silent_run_is_crashed_and_comes_back(tracker_dir):
