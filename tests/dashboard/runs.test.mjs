@@ -73,6 +73,15 @@ test('columns come from the runs, and empty own columns are left out', () => {
   assert.equal(columns.find(({ key }) => key === 'summary.loss').isNumeric, true);
 });
 
+test('config that tells runs apart comes before the summary, defaults after it', () => {
+  const runs = [
+    run('a', { config: { default: 1, lr: 0.1 }, summary: { loss: 1 } }),
+    run('b', { config: { lr: 0.2 }, summary: { loss: 2 } }),
+  ];
+  const keys = listColumns(runs).filter(({ group }) => group !== 'run').map(({ key }) => key);
+  assert.deepEqual(keys, ['config.lr', 'summary.loss', 'config.default']);
+});
+
 test('a column with one value in all runs is constant', () => {
   const runs = [run('a', { config: { x: [1], y: 1 } }), run('b', { config: { x: [1], y: 2 } })];
   const constant = listColumns(runs).filter((column) => column.isConstant).map(({ key }) => key);

@@ -2,7 +2,7 @@
 
 /** @typedef {import('../types.js').RunRow} RunRow */
 /** @typedef {{key: string, label: string, group: 'run'|'config'|'summary', width: number, isNumeric: boolean,
- *   isConstant: boolean}} Column */
+ *   isConstant: boolean, isTelling: boolean}} Column */
 
 /** @type {[string, string, number, boolean][]} key, label, width in px, numeric */
 const OWN = [
@@ -20,17 +20,20 @@ const OPTIONAL = /** @type {Record<string, (run: RunRow) => boolean>} */ ({
 });
 
 /**
- * List all columns: the run's own, then config, then summary, each by key.
+ * List all columns: the run's own, config that tells runs apart, summary, then the rest of the config, which a framework
+ * may fill with hundreds of defaults. Each by key.
  * @param {readonly RunRow[]} runs
  * @returns {Column[]}
  */
 export function listColumns(runs) {
+  const config = tableColumns(runs, 'config');
   const own = OWN.filter(([key]) => !OPTIONAL[key] || runs.some(OPTIONAL[key]));
   return [
     ...own.map(([key, label, width, isNumeric]) => (
-      /** @type {Column} */ ({ key, label, group: 'run', width, isNumeric, isConstant: false }))),
-    ...tableColumns(runs, 'config'),
+      /** @type {Column} */ ({ key, label, group: 'run', width, isNumeric, isConstant: false, isTelling: true }))),
+    ...config.filter(({ isTelling }) => isTelling),
     ...tableColumns(runs, 'summary'),
+    ...config.filter(({ isTelling }) => !isTelling),
   ];
 }
 
@@ -55,7 +58,8 @@ function tableColumns(runs, group) {
     const entry = /** @type {NonNullable<ReturnType<typeof seen.get>>} */ (seen.get(key));
     const width = Math.min(220, Math.max(96, key.length * 7 + 28));
     const isConstant = entry.isConstant && entry.n === runs.length && runs.length > 1;
-    return { key: `${group}.${key}`, label: key, group, width, isNumeric: entry.isNumeric, isConstant };
+    const isTelling = !entry.isConstant || runs.length === 1;
+    return { key: `${group}.${key}`, label: key, group, width, isNumeric: entry.isNumeric, isConstant, isTelling };
   });
 }
 
