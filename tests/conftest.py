@@ -1,0 +1,11 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+# A test machine may be busy: a write over the default 100 ms is no trouble here. Tests of slow writes set their own.
+os.environ["TRACKER_SLOW_WRITE_S"] = "30"
+# Started in the background of a script, this process ignores Ctrl-C, and so would those that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
