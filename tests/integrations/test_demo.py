@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def test_it_says_the_address_first_and_serves_until_ctrl_c(recorded: Any, tmp_pa
             assert line, output
             output += line
         base = address.partition("/login")[0]
-        runs = browser.get(f"{base}/api/v1/projects/digits/runs").json()["runs"]
-    assert len(runs) == N_RUNS
+        deadline_s = time.monotonic() + 10  # the server looks about once a second
+        while len(browser.get(f"{base}/api/v1/projects/digits/runs").json()["runs"]) < N_RUNS:
+            assert time.monotonic() < deadline_s, "the dashboard does not show every run"
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert process.returncode == 0, rest
