@@ -353,7 +353,9 @@ class Run:
     def _record_nested_config_changes(self) -> None:
         """Record changes inside nested config values, which no assignment reported."""
         config = to_plain(dict(self.config))
-        changed = {key: value for key, value in config.items() if self._recorded_config.get(key) != value}
+        recorded = self._recorded_config
+        # Not recorded.get(key): a None that was never recorded is a change too.
+        changed = {key: value for key, value in config.items() if key not in recorded or recorded[key] != value}
         if changed:
             self._record_config(changed, [])
 

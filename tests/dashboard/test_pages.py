@@ -263,12 +263,12 @@ def test_keyboard_moves_hides_and_opens_runs(visit: Visit) -> None:
     expect(page.locator("tr.is-cursor .run-name")).to_have_text("run-2")
     page.keyboard.press("h")
     expect(page.get_by_role("button", name="Show run-2")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="run-2")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_have_count(0)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="run-2")).to_be_visible()
 
 
 def test_many_tabs_share_one_stream_and_all_stay_live(visit: Visit, context: BrowserContext) -> None:

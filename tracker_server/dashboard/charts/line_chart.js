@@ -22,12 +22,15 @@ import { logTicks, niceTicks, xLabels, xTicks } from './ticks.js';
  */
 
 const Y_AXIS_PX = 52;
+/** Where digits far behind the first tell the ticks apart, their labels may take this much. */
+const WIDE_Y_AXIS_PX = 110;
 const X_AXIS_PX = 24;
 const RIGHT_PX = 16;
 const TOP_PX = 8;
 const Y_TICKS = 5;
 /** Half the width of a digit of an axis label. */
 const LABEL_HALF_PX = 3.2;
+const LABEL_ROOM_PX = 10;
 /** How far from the pointer a run's point may be, sideways, to be named in the tooltip. */
 const REACH_PX = 20;
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -48,6 +51,12 @@ function withoutClipped(u, splits, labels) {
   return labels.map((label, index) => (room(splits[index]) < label.length * LABEL_HALF_PX ? '' : label));
 }
 
+/** @param {string[]|null} labels @returns {number} CSS pixels: the same for most charts, so that their plots line up */
+function yAxisWidth(labels) {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => label.length));
+  return Math.min(WIDE_Y_AXIS_PX, Math.max(Y_AXIS_PX, Math.ceil(longest * 2 * LABEL_HALF_PX) + LABEL_ROOM_PX));
+}
+
 export class LineChart {
   /**
    * @param {HTMLElement} host
@@ -64,6 +73,7 @@ export class LineChart {
     this.highlight = null;
     /** @type {Range|null} */
     this.zoom = null;
+    this.hasScale = false;
     this.hasUndrawable = false;
     this.nClipped = 0;
     /** @type {Map<string, RunPaths>} */
@@ -146,6 +156,7 @@ export class LineChart {
   rescale() {
     const range = this.xRange();
     const extent = this.data ? yExtent(this.data.x, this.drawnRuns(), range, this.options) : null;
+    this.hasScale = extent !== null;
     this.hasUndrawable = extent?.hasUndrawable ?? false;
     this.nClipped = extent?.nClipped ?? 0;
     const y = paddedRange(extent, this.options.isLog);
@@ -191,9 +202,10 @@ export class LineChart {
           values: (u, splits) => withoutClipped(u, splits, xLabels(xKind, splits)),
         },
         {
-          ...this.axisLook(), size: Y_AXIS_PX, gap: 4,
+          ...this.axisLook(), size: (_u, labels) => yAxisWidth(labels), gap: 4,
           grid: { show: true, stroke: () => this.tokens?.grid ?? '', width: 1 },
-          splits: (_u, _axis, min, max) => (isLog ? logTicks(min, max, Y_TICKS) : niceTicks(min, max, Y_TICKS)),
+          // Where nothing can be drawn, as of a run of NaN alone, there is no scale to show.
+          splits: (_u, _axis, min, max) => (!this.hasScale ? [] : isLog ? logTicks(min, max, Y_TICKS) : niceTicks(min, max, Y_TICKS)),
           values: (_u, splits) => (isLog ? splits.map((tick) => formatTicks([tick])[0]) : formatTicks(splits)),
           filter: (_u, splits) => splits,
         },

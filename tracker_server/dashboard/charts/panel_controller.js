@@ -1,5 +1,5 @@
 /** Joins one chart to the page: which data it wants, how its lines look, where the pointer is. */
-import { fetchChart } from '../api.js';
+import { ApiError, fetchChart } from '../api.js';
 import { describeFidelity, formatNumber, formatX, plural } from '../logic/format.js';
 import { onPoints } from '../state/project_store.js';
 import { theme } from '../state/preferences.js';
@@ -53,7 +53,7 @@ export class PanelController {
     this.loader = createLoader({
       load: (/** @type {ChartRequest} */ request, signal) => fetchChart(scope.project, request, signal),
       deliver: (data, request) => this.deliver(data, request),
-      fail: (problem) => this.onStatus({ kind: 'error', footer: problem.message, summary: '', subtitle: '' }),
+      fail: (problem) => this.failed(problem),
     });
     if (cached) this.chart.setData(cached);
     this.stops = this.follow();
@@ -121,6 +121,15 @@ export class PanelController {
     if (request.x !== this.xKind) return;
     this.chart.setData(data);
     this.report();
+  }
+
+  /** @param {Error} problem */
+  failed(problem) {
+    const isRefused = problem instanceof ApiError && problem.status !== 401;
+    // While the server is away or the session over, which the top bar tells, what was drawn stays readable.
+    if (!isRefused && this.chart.data) return;
+    const text = problem instanceof ApiError ? problem.message : 'The server does not answer';
+    this.onStatus({ kind: 'error', footer: text, summary: '', subtitle: '' });
   }
 
   /** @param {Map<string, LineStyle>} styles */

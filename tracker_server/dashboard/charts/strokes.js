@@ -8,6 +8,8 @@ import { tracePoints, traceRaw, traceValues } from './paths.js';
 
 const LINE_PX = 1.5;
 const DOT_PX = 2;
+/** A point without a neighbour has no line that leads to it. */
+const LONE_DOT_PX = 3.5;
 const MARK_PX = 3.5;
 /** Points at least this far apart are marked one by one. */
 const POINT_GAP_PX = 18;
@@ -27,19 +29,20 @@ export function makePaths(data, run, transform) {
   const raw = new Path2D();
   const bars = new Path2D();
   const dots = new Path2D();
-  const radius = DOT_PX * devicePixelRatio;
-  const dot = (/** @type {number} */ x, /** @type {number} */ y) => {
+  const dotOf = (/** @type {number} */ radiusPx) => (/** @type {number} */ x, /** @type {number} */ y) => {
+    const radius = radiusPx * devicePixelRatio;
     dots.moveTo(x + radius, y);
     dots.arc(x, y, radius, 0, 2 * Math.PI);
   };
+  const loneDot = dotOf(LONE_DOT_PX);
   const bar = (/** @type {number} */ x, /** @type {number} */ low, /** @type {number} */ high) => {
     bars.moveTo(x, low);
     bars.lineTo(x, high);
   };
   const smooth = run.cells.smooth ? new Path2D() : null;
-  traceRaw(raw, bar, smooth ? () => {} : dot, data, run.cells, transform);
-  if (smooth && run.cells.smooth) traceValues(smooth, dot, data.x, run.cells.smooth, transform);
-  else tracePoints(dot, data.x, run.cells, transform, POINT_GAP_PX * devicePixelRatio);
+  traceRaw(raw, bar, smooth ? () => {} : loneDot, data, run.cells, transform);
+  if (smooth && run.cells.smooth) traceValues(smooth, loneDot, data.x, run.cells.smooth, transform);
+  else tracePoints(dotOf(DOT_PX), data.x, run.cells, transform, POINT_GAP_PX * devicePixelRatio);
   return { raw, bars, dots, smooth };
 }
 

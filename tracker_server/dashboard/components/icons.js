@@ -49,7 +49,8 @@ export function StateIcon({ state }) {
 
 /** @param {{state: string}} props */
 export function StateBadge({ state }) {
-  return html`<span class=${`badge state-${state}`}><${StateIcon} state=${state} />${state}</span>`;
+  const { label } = STATES[state] ?? STATES.crashed;
+  return html`<span class=${`badge state-${state}`} title=${label}><${StateIcon} state=${state} />${state}</span>`;
 }
 
 /** The sample of a run's line. @param {{style?: import('../logic/colours.js').LineStyle}} props */

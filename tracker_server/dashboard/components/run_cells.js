@@ -9,6 +9,9 @@ import { Icon, StateBadge, StateIcon, Swatch } from './icons.js';
 
 /** @typedef {import('../types.js').RunRow} RunRow */
 
+/** Letters at the end of a name that are always shown. */
+const NAME_END = 8;
+
 /** Show or hide a run. @param {string} id */
 export function toggleRun(id) {
   showRun(id, !chartedSet.peek().has(id));
@@ -28,10 +31,20 @@ export function NameCell({ run }) {
     <button class=${isShown ? 'eye is-on' : 'eye'} aria-pressed=${isShown} aria-label=${label} title=${`${label} (h). Alt-click: only this`}
       onClick=${onEye}><${Icon} name=${isShown ? 'eye' : 'eyeOff'} size=${14} /></button>
     <${Swatch} style=${styles.value.get(run.id)} />
-    <a class="run-name" href=${runUrl(run.project, run.id)} title=${`${run.name}\n${run.id}`}>${run.name}</a>
+    <a class="run-name" href=${runUrl(run.project, run.id)} title=${`${run.name}\n${run.id}`}><${RunName} name=${run.name} /></a>
     ${hasTrouble(run) && html`<span class="trouble" title=${troubleText(run)}><${Icon} name="warn" size=${12} /></span>`}
     ${!isTableOpen.value && html`<${StateIcon} state=${run.state} />`}
   </span>`;
+}
+
+/**
+ * A name that loses its middle where there is no room: the names of a sweep begin alike and differ at their end.
+ * @param {{name: string}} props
+ */
+function RunName({ name }) {
+  const letters = [...name];
+  if (letters.length <= NAME_END * 2) return html`<span class="name-start">${name}</span>`;
+  return html`<span class="name-start">${letters.slice(0, -NAME_END).join('')}</span><span>${letters.slice(-NAME_END).join('')}</span>`;
 }
 
 /** @param {RunRow} run */

@@ -152,8 +152,9 @@ function ColumnChoice({ column, slot }) {
 /** @param {{run: RunRow, columns: Column[], now: number, position: number, hasBefore: boolean, hasAfter: boolean, height: number}} props */
 function Row({ run, columns: shown, now, position, hasBefore, hasAfter, height }) {
   const classes = [hoveredRun.value === run.id && 'is-hovered', cursorRun.value === run.id && 'is-cursor'].filter(Boolean).join(' ');
+  // Moving, not entering: a row that comes to lie under a resting pointer must not fade all other runs.
   return html`<tr class=${classes} aria-rowindex=${position} data-run=${run.id} style=${`height:${height}px`}
-      onMouseEnter=${() => { hoveredRun.value = run.id; }} onMouseLeave=${() => { hoveredRun.value = null; }}>
+      onMouseMove=${() => { hoveredRun.value = run.id; }} onMouseLeave=${() => { hoveredRun.value = null; }}>
     <th scope="row"><${NameCell} run=${run} /></th>
     ${hasBefore && html`<td aria-hidden="true"></td>`}
     ${shown.map((column) => {

@@ -16,7 +16,7 @@ const LIVE_TEXT = {
   connecting: ['Connecting', 'Connecting to the server'],
   polling: ['Every 5 s', 'The live stream cannot be had: asking every 5 s'],
   paused: ['Paused', 'Paused while the page is hidden'],
-  away: ['Server away', 'The server does not answer. What you see is what it said last; the page goes on trying'],
+  away: ['Server away', 'The server does not answer: start it again with “tracker ui”. What you see is what it said last; the page goes on by itself'],
   'signed-out': ['Session ended', 'Run “tracker ui” again and open the link that it prints'],
 };
 

@@ -66,8 +66,14 @@ export function formatTicks(ticks) {
   if (ticks.length === 0) return [];
   const largest = Math.max(...ticks.map(Math.abs));
   const gap = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : largest || 1;
-  if (largest >= 1e15 || (largest > 0 && gap < 1e-5)) return ticks.map((tick) => formatNumber(tick, 4));
-  if (largest >= 1000 && gap >= 1) return ticks.map(gap >= largest / 1000 ? formatCompact : (tick) => formatNumber(tick, 7));
+  if (largest >= 1e15 || (largest > 0 && gap < 1e-5)) {
+    // As many digits as tell neighbours apart; a double has no more than 15.
+    const digits = Math.min(15, Math.max(2, Math.ceil(Math.log10(largest / gap) + 1e-9)) + 2);
+    return ticks.map((tick) => formatNumber(tick, digits));
+  }
+  if (largest >= 1000 && gap >= 1) {
+    return ticks.map(gap >= largest / 1000 ? formatCompact : (tick) => withMinus(groupThousands(tick.toFixed(0))));
+  }
   const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(gap) + 1e-9)));
   return ticks.map((tick) => (tick === 0 ? '0' : withMinus(tick.toFixed(decimals))));
 }

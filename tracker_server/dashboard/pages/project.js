@@ -61,7 +61,7 @@ function Body({ project }) {
     keep('paneWidth', next);
   };
   const isFull = isTableOpen.value;
-  return html`<div class=${isFull ? 'split is-full' : 'split'} style=${`--pane:${width}px`}>
+  return html`<div class=${isFull ? 'split is-full' : 'split'} style=${`--pane:${width}px;--n-runs:${runs.value.length}`}>
     <section class="pane" aria-label="Runs"><${RunPane} /></section>
     ${!isFull && html`<${Divider} width=${width} onResize=${resize} usual=${PANE_PX.usual} />`}
     ${!isFull && html`<section class="charts" aria-label="Charts"><${Charts} project=${project} /></section>`}
