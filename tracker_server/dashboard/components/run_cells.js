@@ -31,7 +31,7 @@ export function NameCell({ run }) {
     <button class=${isShown ? 'eye is-on' : 'eye'} aria-pressed=${isShown} aria-label=${label} title=${`${label} (h). Alt-click: only this`}
       onClick=${onEye}><${Icon} name=${isShown ? 'eye' : 'eyeOff'} size=${14} /></button>
     <${Swatch} style=${styles.value.get(run.id)} />
-    <a class="run-name" href=${runUrl(run.project, run.id)} title=${`${run.name}\n${run.id}`}><${RunName} name=${run.name} /></a>
+    <a class="run-name" href=${runUrl(run.project, run.id)} aria-label=${run.name} title=${`${run.name}\n${run.id}`}><${RunName} name=${run.name} /></a>
     ${hasTrouble(run) && html`<span class="trouble" title=${troubleText(run)}><${Icon} name="warn" size=${12} /></span>`}
     ${!isTableOpen.value && html`<${StateIcon} state=${run.state} />`}
   </span>`;
