@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -27,7 +28,18 @@ def code_list(names: list[str]) -> str:
     return " " + ", ".join(f"`{name}`" for name in names) + ". "
 
 
+def faults_table() -> str:
+    """Return the table of faults, which stands with the tests that it names."""
+    path = FOLDER.parent / "tests" / "faults" / "fault_table.py"
+    spec = importlib.util.spec_from_file_location("fault_table", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.as_markdown())
+
+
 TABLES = {
+    "faults": faults_table,
     "settings": settings_table,
     "wandb-arguments": lambda: code_list(sorted(IGNORED_WANDB_ARGUMENTS)),
     "wandb-settings": lambda: code_list(sorted(IGNORED_WANDB_SETTINGS)),

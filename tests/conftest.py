@@ -7,5 +7,7 @@ import signal
 
 # A test machine may be busy: a write over the default 100 ms is no trouble here. Tests of slow writes set their own.
 os.environ["TRACKER_SLOW_WRITE_S"] = "30"
+# Thousands of runs are begun here. What is recorded besides rows is on in the tests that are about it.
+os.environ.update(TRACKER_CONSOLE="off", TRACKER_SYSTEM_INTERVAL_S="0", TRACKER_CAPTURE_ENVIRONMENT="false")
 # Started in the background of a script, this process ignores Ctrl-C, and so would those that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

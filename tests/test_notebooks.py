@@ -37,3 +37,18 @@ def test_the_quick_start_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert runs["first run"].series("val/accuracy").steps.tolist() == list(range(9, 200, 10))
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "val accuracy 0." in printed
+
+
+@pytest.mark.fault("F12")
+def test_the_cell_with_init_may_run_again_and_a_cell_that_raises_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begin = "import tracker_core\nrun = tracker_core.init('again')\nrun.log({'x': 1})"
+    cells = [begin, "raise ValueError('a typing error')", "run.log({'x': 2})", begin]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=240, allow_errors=True, resources=resources).execute()
+    second, first = Api(tmp_path / ".tracker").runs("again")
+    assert [row["x"] for row in first.history()] == [1, 2] and [row["x"] for row in second.history()] == [1]
+    assert (first.state, second.state) == ("finished", "finished")

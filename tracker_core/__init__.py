@@ -39,6 +39,9 @@ __all__ = [
     "finish",
     "init",
     "log",
+    "log_code",
+    "mark_preempting",
+    "save",
 ]
 
 Error = TrackerError
@@ -58,6 +61,21 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
 def define_metric(name: str, *args: Any, **kwargs: Any) -> None:
     """Say how a metric of the current run is shown and summarised; see `Run.define_metric`."""
     _current_run.require("define_metric()").define_metric(name, *args, **kwargs)
+
+
+def save(glob_str: Any, base_path: Any = None, policy: str = "live") -> list[str]:
+    """Keep files with the current run; see `Run.save`."""
+    return _current_run.require("save()").save(glob_str, base_path, policy)
+
+
+def log_code(*args: Any, **kwargs: Any) -> list[str]:
+    """Keep source files with the current run; see `Run.log_code`."""
+    return _current_run.require("log_code()").log_code(*args, **kwargs)
+
+
+def mark_preempting() -> None:
+    """Say that this process is about to be stopped by its scheduler; see `Run.mark_preempting`."""
+    _current_run.require("mark_preempting()").mark_preempting()
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .api_run import ApiRun
 from .errors import NotFoundError, UsageError
 from .filters import matches, sort_key
 from .paths import find_folder
 from .settings import load_settings
 
 if TYPE_CHECKING:
-    from tracker_server.folder import LocalFolder
-    from tracker_server.run_view import MetricView, RunView
-    from tracker_server.series import Series
+    pass
+
+__all__ = ["Api", "ApiRun"]
 
 
 class Api:
@@ -93,150 +94,3 @@ class Api:
     def close(self) -> None:
         """Let go of the folder."""
         self._folder.close()
-
-
-class ApiRun:
-    """One run, as of when it was asked for; `refresh()` looks again."""
-
-    def __init__(self, folder: LocalFolder, view: RunView) -> None:
-        self._folder = folder
-        self._view = view
-
-    def __repr__(self) -> str:
-        return f"<run {self.path} {self.name!r} {self.state}>"
-
-    @property
-    def view(self) -> RunView:
-        """Everything that is known of the run but its rows."""
-        return self._view
-
-    @property
-    def id(self) -> str:
-        return self._view.id
-
-    @property
-    def name(self) -> str:
-        return self._view.name
-
-    @property
-    def project(self) -> str:
-        return self._view.project
-
-    @property
-    def entity(self) -> str:
-        return self._view.entity
-
-    @property
-    def path(self) -> str:
-        return f"{self.project}/{self.id}"
-
-    @property
-    def state(self) -> str:
-        """running, finished, failed or crashed."""
-        return self._view.state
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return self._view.config
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        return self._view.summary
-
-    @property
-    def tags(self) -> list[str]:
-        return self._view.tags
-
-    @property
-    def group(self) -> str:
-        return self._view.group
-
-    @property
-    def job_type(self) -> str:
-        return self._view.job_type
-
-    @property
-    def notes(self) -> str:
-        return self._view.notes
-
-    @property
-    def host(self) -> str:
-        return self._view.host
-
-    @property
-    def created_ns(self) -> int:
-        """Start of the run, nanoseconds since the Unix epoch."""
-        return self._view.created_ns
-
-    @property
-    def ended_ns(self) -> int | None:
-        """End of the run, or None while it is running."""
-        return self._view.ended_ns
-
-    @property
-    def duration_s(self) -> float:
-        return self._view.duration_s
-
-    def refresh(self) -> ApiRun:
-        """Look at the run again."""
-        self._folder.refresh()
-        self._view = self._folder.run(self.project, self.id)
-        return self
-
-    def keys(self) -> list[str]:
-        """Return the names of the run's metrics, sorted."""
-        return sorted(self._view.metrics)
-
-    def metric(self, key: str) -> MetricView:
-        """Return the aggregates and definition of a metric. Raises NotFoundError where the run never logged it."""
-        try:
-            return self._view.metrics[key]
-        except KeyError:
-            raise NotFoundError(f"metric {key!r} is not in run {self.path}; it has {self.keys()[:50]}") from None
-
-    def series(self, key: str, writer: str = "main") -> Series:
-        """Return all points of one metric, in the order logged.
-
-        Args:
-            key: the metric.
-            writer: whose points: "main", another writer's name, or "*" for all.
-
-        Returns:
-            `steps` int64[n], `wall_time_ns` int64[n], `values` int64[n] or float64[n] (object[n] where text or None
-            was logged).
-
-        Raises:
-            NotFoundError: the run never logged it.
-        """
-        self._folder.refresh()
-        series = self._folder.series(self.project, self.id, key, writer)
-        if not len(series):
-            raise NotFoundError(f"metric {key!r} is not in run {self.path}; it has {self.keys()[:50]}")
-        return series
-
-    def history(self, keys: Sequence[str] | None = None, pandas: bool = False) -> Any:
-        """Return all rows, those of equal step merged, ordered by step. Nothing is sampled.
-
-        Args:
-            keys: metrics wanted; a row without any of them is left out. None for all.
-            pandas: return a DataFrame instead of a list of dicts.
-
-        Returns:
-            One dict per step with "_step", "_timestamp" (seconds since the Unix epoch, of the step's last row) and
-            the values; of values logged twice at a step the later one.
-        """
-        merged: dict[int, dict[str, Any]] = {}
-        for row in self.scan_history(keys):
-            merged.setdefault(row["_step"], {}).update(row)
-        rows = [merged[step] for step in sorted(merged)]
-        if not pandas:
-            return rows
-        import pandas as pd
-
-        return pd.DataFrame(rows)
-
-    def scan_history(self, keys: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Yield every row as logged, one dict per row, with "_step" and "_timestamp"."""
-        self._folder.refresh()
-        for row in self._folder.rows(self.project, self.id, keys):
-            yield {"_step": row.step, "_timestamp": row.wall_time_ns / 1e9, **row.values}

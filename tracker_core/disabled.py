@@ -27,6 +27,7 @@ class DisabledRun:
         self.group, self.job_type = settings.group, settings.job_type
         self.path = f"{self.project}/{self.id}"
         self.dir, self.url, self.mode = "", None, "disabled"
+        self.session_id = ""
         self.step = self.starting_step = 0
         self.resumed = self.is_finished = False
         self.disabled = True
@@ -37,12 +38,42 @@ class DisabledRun:
     def define_metric(self, name: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
+    def save(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Keep nothing."""
+        return []
+
+    def log_code(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Keep nothing."""
+        return []
+
+    def mark_preempting(self) -> None:
+        """Do nothing."""
+
+    def note_signal(self, name: str) -> None:
+        """Do nothing."""
+
+    def call_after_write(self, call: Any) -> bool:
+        """Return False: nothing is written."""
+        return False
+
+    def start_recorders(self) -> None:
+        """Do nothing."""
+
+    def record(self, record: Any) -> None:
+        """Do nothing."""
+
+    def record_system(self, values: dict[str, float]) -> None:
+        """Do nothing."""
+
+    def note_error(self, error: BaseException) -> None:
+        """Do nothing."""
+
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run, which changes nothing."""
         self.is_finished = True
         current.remove(self)
 
-    def end(self, exit_code: int, error: Any, quiet: bool = False) -> None:
+    def end(self, exit_code: int, error: Any, quiet: bool = False, signal: str = "") -> None:
         """End the run, which changes nothing."""
         self.finish()
 

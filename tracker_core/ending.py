@@ -1,4 +1,4 @@
-"""Notice how the process ends, so that runs left open get their state: finished, or failed with the reason."""
+"""Notice how the process ends, so that runs left open get their state. docs/states.md tells the rules."""
 
 from __future__ import annotations
 
@@ -9,25 +9,56 @@ import threading
 from types import TracebackType
 from typing import Any, NoReturn
 
-from . import current
+from . import current, notebook, signals
 from .describe import describe_error
-from .records import RunError
+from .records import RunError, State
+
+# By convention the exit code of a process that a signal ended.
+SIGNAL_EXIT_BASE = 128
+_SIGINT = 2
+# A SLURM job is sent these some time before its end where it asks for that (--signal); SIGTERM has other reasons too.
+_SLURM_WARNINGS = ("SIGUSR1", "SIGUSR2")
 
 _exit_code = 0
 _error: RunError | None = None
+_last_value: object = None
 _is_installed = False
 _worker_pid = 0
 
 
+def conclude(exit_code: int, error: RunError | None, signal: str, noted_signal: str, is_preempting: bool) -> State:
+    """Return the closing state of a run, without its time.
+
+    Args:
+        exit_code: of the process, as far as it is known.
+        error: the exception that ended the process.
+        signal: the signal that ended it, "" for none.
+        noted_signal: the last signal that it received and survived, "" for none.
+        is_preempting: whether it said that it is about to be preempted.
+    """
+    if error is not None and error.type == "KeyboardInterrupt":
+        exit_code, signal = SIGNAL_EXIT_BASE + _SIGINT, signal or "SIGINT"
+    if not (exit_code or error or signal):
+        return State(wall_time_ns=0, state="finished", exit_code=0)
+    signal = signal or noted_signal
+    is_preempted = is_preempting or (signal in _SLURM_WARNINGS and "SLURM_JOB_ID" in os.environ)
+    state = "preempted" if is_preempted else "killed" if signal else "failed"
+    return State(wall_time_ns=0, state=state, exit_code=exit_code, error=error, signal=signal)
+
+
 def install() -> None:
-    """Hook into the interpreter's ways of ending, once. Hooks that others installed are called as before."""
-    global _is_installed, _exit_code, _error
-    _exit_code, _error = 0, None  # a run begins, so an exit or error noted before did not end the process
+    """Hook into the interpreter's ways of ending. Hooks and handlers that others installed are called as before."""
+    global _is_installed, _exit_code, _error, _last_value
+    # A run begins, so an exit or error noted before did not end the process.
+    _exit_code, _error, _last_value = 0, None, getattr(sys, "last_value", None)
     _install_in_worker()
+    signals.install()
+    notebook.watch_cells()
     if _is_installed:
         return
     _is_installed = True
-    atexit.register(_finish_all)
+    for _ in range(2):  # Ctrl-C may come up at the very start of a call, and end it
+        atexit.register(_finish_all)
     earlier_hook, earlier_exit = sys.excepthook, sys.exit
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -37,7 +68,8 @@ def install() -> None:
 
     def exit(status: Any = None, /) -> NoReturn:
         global _exit_code
-        if threading.current_thread() is threading.main_thread():  # elsewhere it ends that thread only
+        # Elsewhere it ends that thread only; in a notebook it ends nothing.
+        if threading.current_thread() is threading.main_thread() and not notebook.is_active():
             _exit_code = _process_status(status)
         earlier_exit(status)
 
@@ -75,5 +107,25 @@ def _process_status(status: Any) -> int:
 
 
 def _finish_all() -> None:
-    for run in current.active():
-        run.end(_exit_code, _error)
+    while True:
+        try:
+            with signals.held():
+                _take_error_kept_from_us()
+                for run in current.active():
+                    run.end(_exit_code, _error)
+            return
+        except (KeyboardInterrupt, SystemExit):
+            continue  # a signal came just before or in between; the process is ending anyway
+
+
+def _take_error_kept_from_us() -> None:
+    """Take the exception that ended the process from where Python leaves it, if a later excepthook did not call ours.
+
+    A prompt, which sets `sys.ps1`, leaves those there that ended nothing.
+    """
+    global _exit_code, _error
+    error = getattr(sys, "last_value", None)
+    if not isinstance(error, BaseException) or error is _last_value or _error is not None:
+        return
+    if not hasattr(sys, "ps1") and not notebook.is_active():
+        _exit_code, _error = 1, describe_error(error)

@@ -17,13 +17,23 @@ class Filterable(Protocol):
     def config(self) -> dict[str, Any]: ...
     @property
     def summary(self) -> dict[str, Any]: ...
+    @property
+    def environment(self) -> dict[str, Any]: ...
 
 
 _ALIASES = {"display_name": "name", "created_at": "created_ns", "createdAt": "created_ns", "jobType": "job_type"}
 _FIELDS = (
     "id name display_name project entity state group job_type jobType tags notes host"
-    " created_at createdAt created_ns ended_ns duration_s"
+    " created_at createdAt created_ns ended_ns duration_s signal exit_code command"
 ).split()
+# Where dotted names lead to.
+_NESTED = {
+    "config": "config",
+    "summary": "summary",
+    "summary_metrics": "summary",
+    "environment": "environment",
+    "metadata": "environment",
+}
 _MISSING = object()
 
 
@@ -33,8 +43,8 @@ def matches(run: Filterable, filters: Mapping[str, Any]) -> bool:
     Args:
         run: the run.
         filters: field -> value, or field -> {"$gt": x, ...}; "$and", "$or", "$nor" take lists, "$not" a dict. Fields:
-            "state", "name", "config.lr", "config.model.depth", "summary.val/loss" and the like. Operators: $eq, $ne,
-            $gt, $gte, $lt, $lte, $in, $nin, $exists, $regex.
+            "state", "name", "config.lr", "config.model.depth", "summary.val/loss", "environment.git.commit" and the
+            like. Operators: $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $regex.
 
     Raises:
         UsageError: an operator or field does not exist.
@@ -64,10 +74,10 @@ def field_value(run: Filterable, field: str) -> Any:
         UsageError: there is no such field.
     """
     head, _, rest = field.partition(".")
-    if head in ("config", "summary", "summary_metrics") and rest:
-        return _descend(run.config if head == "config" else run.summary, rest.removesuffix(".value"))
+    if head in _NESTED and rest:
+        return _descend(getattr(run, _NESTED[head]), rest.removesuffix(".value"))
     if field not in _FIELDS:
-        expected = "config.NAME, summary.NAME, or one of " + ", ".join(_FIELDS)
+        expected = "config.NAME, summary.NAME, environment.NAME, or one of " + ", ".join(_FIELDS)
         raise UsageError("runs(filters=)", f"the field {field!r}", expected, f"did you mean 'config.{field}'?")
     return getattr(run, _ALIASES.get(field, field))
 

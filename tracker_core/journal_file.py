@@ -28,21 +28,25 @@ from .journal_format import (
     frame_record,
     pack_header,
     row_struct,
+    unpack_header,
 )
 from .records import Schema, encode
 
-_ROW = int(Kind.ROW)
 _write, _pack_crc = os.write, CRC.pack
 _COPY_BYTES = 1 << 20
 MAX_LAYOUT_BODY_BYTES = 24_000
 
 
 class RowLayout:
-    """How the rows of one key set are packed. Reused for every row with the same keys and value types."""
+    """How the rows of one key set are packed. Reused for every row with the same keys and value types.
 
-    __slots__ = ("block", "body_bytes", "codes", "keys", "pack", "record_bytes", "slot")
+    `kind` is ROW, or SYSTEM for samples of the machine.
+    """
 
-    def __init__(self, keys: tuple[str, ...], codes: str) -> None:
+    __slots__ = ("block", "body_bytes", "codes", "keys", "kind", "pack", "record_bytes", "slot")
+
+    def __init__(self, keys: tuple[str, ...], codes: str, kind: int = Kind.ROW) -> None:
+        self.kind = int(kind)
         packer = row_struct(codes)
         self.keys = keys
         self.codes = codes
@@ -73,6 +77,7 @@ class JournalFile:
         self.next_sequence = 0
         self.block_index = -1
         self._fd = -1
+        self._identity = (0, 0)
         self._size = 0
         self._room = 0
         self._crc = 0
@@ -85,24 +90,61 @@ class JournalFile:
         return self._fd >= 0
 
     def open(self) -> None:
-        """Make the file, or, where it was moved away or deleted meanwhile, make it anew with all its content."""
+        """Make the file, or open it again.
+
+        Where it was moved away or deleted meanwhile, it is made anew with all its content. Where the old handle is of
+        no use any more (stale on a network drive, closed by the program), writing goes on behind what the path holds.
+        """
         folder = os.path.dirname(self.path) or "."
         os.makedirs(folder, exist_ok=True)
+        if not self.is_handle_good():
+            self.lose_handle()
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(self.path, flags, 0o644)
         try:
             if self._fd >= 0 and os.path.sameopenfile(self._fd, fd):
                 os.close(fd)  # it is back at its path, or it never left; emptying it would lose everything
                 return
-            os.ftruncate(fd, 0)
-            if self._fd >= 0:
-                _copy(self._fd, fd, self._size)
+            if self._fd < 0 and self.next_sequence:
+                self._go_on_in(fd)
+            else:
+                os.ftruncate(fd, 0)
+                if self._fd >= 0:
+                    _copy(self._fd, fd, self._size)
+            identity = _identity(os.fstat(fd))
         except BaseException:
             os.close(fd)
             raise
         self._release()
-        self._fd = fd
+        self._fd, self._identity = fd, identity
         self._sync_folder(folder)
+
+    def is_handle_good(self) -> bool:
+        """Say whether the file descriptor still stands for the file that it was opened for."""
+        try:
+            return _identity(os.fstat(self._fd)) == self._identity
+        except OSError:
+            return False
+
+    def lose_handle(self) -> None:
+        """Forget the file descriptor; `open` gets a new one. It is not closed: its number may be another file's now."""
+        self._fd = -1
+
+    def _go_on_in(self, fd: int) -> None:
+        """Make the next record open a block behind the whole records that a newly opened file has of this journal."""
+        os.lseek(fd, 0, os.SEEK_SET)
+        start = os.read(fd, HEADER_BYTES)
+        header = unpack_header(start, 0) if len(start) == HEADER_BYTES else None
+        is_own = header is not None and header.session == self.session
+        there = os.fstat(fd).st_size
+        size = min(self._size, there) if is_own else 0
+        try:
+            os.ftruncate(fd, size)
+        except OSError:
+            if not is_own:
+                raise
+            size = there  # torn bytes stay; readers resync at the next block
+        self._size, self._room, self._n_pending = size, 0, 0
 
     def put_row(self, layout: RowLayout, step: int, now_ns: int, values: tuple[object, ...]) -> None:
         """Append one packed row. Raises struct.error where a value does not fit its column's type."""
@@ -113,7 +155,7 @@ class JournalFile:
             self._settle()
             self._put_row_with_schema(layout, step, now_ns, values)
             return
-        framed = layout.pack(layout.body_bytes, _ROW, layout.slot, step, now_ns, *values)
+        framed = layout.pack(layout.body_bytes, layout.kind, layout.slot, step, now_ns, *values)
         crc = crc32(framed, self._crc)
         n_bytes = layout.record_bytes
         self._n_pending = 1
@@ -126,7 +168,7 @@ class JournalFile:
         self.next_sequence += 1
 
     def _put_row_with_schema(self, layout: RowLayout, step: int, now_ns: int, values: tuple[object, ...]) -> None:
-        layout.pack(layout.body_bytes, _ROW, 0, step, now_ns, *values)  # a value that does not fit leaves no schema
+        layout.pack(layout.body_bytes, layout.kind, 0, step, now_ns, *values)  # what does not fit leaves no schema
         slot = self._n_slots
         schema = encode(Schema(slot, layout.codes, list(layout.keys)))
         if len(schema) + FRAME_OVERHEAD_BYTES + layout.record_bytes > self._room:
@@ -134,7 +176,7 @@ class JournalFile:
             schema = encode(Schema(slot, layout.codes, list(layout.keys)))
             self._room = 0
         row = ROW_PREFIX.pack(slot, step, now_ns) + layout.pack(0, 0, 0, 0, 0, *values)[3 + ROW_PREFIX.size :]
-        self._put_records([(Kind.SCHEMA, schema), (Kind.ROW, row)])
+        self._put_records([(Kind.SCHEMA, schema), (layout.kind, row)])
         self._n_slots = slot + 1
         layout.block, layout.slot = self._block, slot
 
@@ -183,7 +225,7 @@ class JournalFile:
     def cut_back(self) -> None:
         """After an OSError: remove a torn tail and make the next record open a new block."""
         self._room = self._n_pending = 0
-        if self._fd < 0:
+        if not self.is_handle_good():
             return
         try:
             os.ftruncate(self._fd, self._size)
@@ -208,10 +250,9 @@ class JournalFile:
     def is_at_its_path(self) -> bool:
         """Say whether the open file is still the one that its path names."""
         try:
-            here, there = os.fstat(self._fd), os.stat(self.path)
+            return self.is_handle_good() and _identity(os.stat(self.path)) == self._identity
         except OSError:
             return False
-        return (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev)
 
     def sync(self) -> None:
         """Flush to the device, so that a power loss keeps what was put before."""
@@ -222,9 +263,9 @@ class JournalFile:
         self._release()
 
     def _release(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
+        if self.is_handle_good():
+            os.close(self._fd)
+        self._fd = -1
 
     @staticmethod
     def _sync_folder(folder: str) -> None:
@@ -239,6 +280,10 @@ class JournalFile:
             pass
         finally:
             os.close(fd)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_ino, status.st_dev
 
 
 def _copy(source_fd: int, target_fd: int, n_bytes: int) -> None:

@@ -65,6 +65,7 @@ class Kind(IntEnum):
     SUSPENDED = 20
     FILE = 21
     ENVIRONMENT = 22
+    CLOCK = 23
 
 
 class BlockHeader(NamedTuple):

@@ -30,11 +30,11 @@ from .journal_format import (
     row_struct,
     unpack_header,
 )
-from .records import Record, Schema, Session, State, decode, decode_schema
+from .records import CLOSING_STATES, Record, Schema, Session, State, decode, decode_schema
 
-CLOSING_STATES = ("finished", "failed")
 _CHUNK_BYTES = 16 << 20
 _ROW_HEAD = struct.Struct("<HBH")
+_PACKED_KINDS = frozenset([Kind.ROW, Kind.SYSTEM])
 
 
 @dataclass(slots=True)
@@ -44,11 +44,13 @@ class RowGroup:
     Attributes:
         keys: metric names, one per column.
         codes: type codes, one per column; `journal_format.row_fields(codes)` is the NumPy dtype of `packed`.
+        kind: ROW, or SYSTEM for samples of the machine.
         sequences: uint64 sequence numbers, one per row.
     """
 
     keys: tuple[str, ...]
     codes: str
+    kind: int = Kind.ROW
     sequences: array[int] = field(default_factory=lambda: array("Q"))
     pieces: list[memoryview] = field(default_factory=list)
 
@@ -115,8 +117,8 @@ class JournalReader:
         self._crc = 0
         self._sequence = next_sequence
         self._slots: dict[int, tuple[str, tuple[str, ...]]] = {}
-        self._slot_groups: dict[int, tuple[int, RowGroup]] = {}
-        self._groups: dict[tuple[str, tuple[str, ...]], RowGroup] = {}
+        self._slot_groups: dict[tuple[int, int], tuple[int, RowGroup]] = {}
+        self._groups: dict[tuple[int, str, tuple[str, ...]], RowGroup] = {}
         self._fragments: list[bytes] = []
         self._batch = JournalBatch()
 
@@ -220,7 +222,7 @@ class JournalReader:
         n_bytes = len(data)
         while position + FRAME_OVERHEAD_BYTES <= n_bytes:
             length, kind = FRAME.unpack_from(data, position)
-            if kind == Kind.ROW and length >= ROW_PREFIX.size and position + _ROW_HEAD.size <= n_bytes:
+            if kind in _PACKED_KINDS and length >= ROW_PREFIX.size and position + _ROW_HEAD.size <= n_bytes:
                 end = self._take_rows(data, position)
                 if end == position:
                     break
@@ -245,7 +247,7 @@ class JournalReader:
         """Read the rows of one schema that follow one another from `start`; return where they end."""
         head_at, crc_at, n_bytes = _ROW_HEAD.unpack_from, CRC.unpack_from, len(data)
         head = head_at(data, start)
-        length, _, slot = head
+        length, kind, slot = head
         size = length + FRAME_OVERHEAD_BYTES
         to_crc = size - CRC.size
         position, crc = start, self._crc
@@ -258,7 +260,7 @@ class JournalReader:
         n_rows = (position - start) // size
         first, stop = max(self._sequence, self.next_sequence), self._sequence + n_rows
         if first < stop:
-            row_bytes, group = self._group_of_slot(slot)
+            row_bytes, group = self._group_of_slot(kind, slot)
             if row_bytes == size:
                 group.sequences.extend(range(first, stop))
                 group.pieces.append(data[position - (stop - first) * size : position])
@@ -268,16 +270,16 @@ class JournalReader:
         self.next_sequence = max(self.next_sequence, stop)
         return position
 
-    def _group_of_slot(self, slot: int) -> tuple[int, RowGroup]:
+    def _group_of_slot(self, kind: int, slot: int) -> tuple[int, RowGroup]:
         """Return the length of a slot's row records, and their group; length 0 where the slot has no schema."""
-        known = self._slot_groups.get(slot)
+        known = self._slot_groups.get((kind, slot))
         if known is not None:
             return known
         codes, keys = self._slots.get(slot, ("", ()))
         if not keys:
-            return 0, RowGroup(keys, codes)
-        group = self._groups.setdefault((codes, keys), RowGroup(keys, codes))
-        known = self._slot_groups[slot] = row_struct(codes).size + CRC.size, group
+            return 0, RowGroup(keys, codes, kind)
+        group = self._groups.setdefault((kind, codes, keys), RowGroup(keys, codes, kind))
+        known = self._slot_groups[kind, slot] = row_struct(codes).size + CRC.size, group
         return known
 
     def _note_odd(self, sequence: int, kind: int, reason: object) -> None:
@@ -313,7 +315,8 @@ class JournalReader:
         if unknown := set(schema.codes) - set(COLUMN_FORMATS):
             raise ValueError(f"type codes that this version does not know: {sorted(unknown)}")
         self._slots[schema.slot] = (schema.codes, tuple(schema.keys))
-        self._slot_groups.pop(schema.slot, None)
+        for kind in _PACKED_KINDS:
+            self._slot_groups.pop((kind, schema.slot), None)
 
     def _take_fragment(self, sequence: int, body: memoryview) -> tuple[int, memoryview] | None:
         """Collect one part of a long record; return its kind and body once the last part is there."""

@@ -8,6 +8,8 @@ where someone deleted it.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import threading
 import time
@@ -18,13 +20,14 @@ from typing import NamedTuple
 
 from .journal_file import JournalFile, RowLayout
 from .journal_format import Kind
-from .records import KIND_OF, Dropped, Heartbeat, Record, Suspended, encode
+from .records import KIND_OF, Clock, Dropped, Heartbeat, Record, Suspended, encode
 
 _ITEM_OVERHEAD_BYTES = 400
 _DRAIN_INTERVAL_S = 0.05
 _RETRY_MAX_S = 5.0
 _LOOK_MIN_S, _LOOK_MAX_S = 0.01, 1.0
-_ROW_KINDS = frozenset([Kind.ROW, Kind.ROW_MAP])
+_CLOCK_JUMP_NS = 1_000_000_000
+_ROW_KINDS = frozenset([Kind.ROW, Kind.ROW_MAP, Kind.SYSTEM, Kind.CONSOLE])
 
 
 class _Row(NamedTuple):
@@ -35,7 +38,7 @@ class _Row(NamedTuple):
 
     @property
     def kind(self) -> int:
-        return Kind.ROW
+        return self.layout.kind
 
     @property
     def n_bytes(self) -> int:
@@ -61,6 +64,7 @@ class JournalWriter:
     Args:
         file: the file to write; opened here, or by the thread while it cannot be.
         warn: called once per cause of trouble with one line for the user.
+        clock: nanoseconds since the Unix epoch; watched for jumps against the monotonic clock.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class JournalWriter:
         heartbeat_interval_s: float = 10.0,
         slow_write_s: float = 0.1,
         queue_max_bytes: int = 64 << 20,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.lock = threading.RLock()
         self.n_dropped = 0
@@ -91,23 +96,33 @@ class JournalWriter:
         self._is_writing = False
         self._was_interrupted = False
         self._must_close = False
+        self._after_write: Callable[[], None] | None = None
         self._deadline_s = math.inf
         self._synced_sequence = 0
         self._last_sync_s = monotonic()
         self._last_record_s = monotonic()
         self._retry_s = _DRAIN_INTERVAL_S
+        self._clock = clock
+        self._clock_offset_ns = clock() - time.monotonic_ns()
         self._closing = threading.Event()
         try:
             file.open()
         except OSError as error:
             self._must_reopen = True
             self._suspend(str(error))
-        self._thread = threading.Thread(target=self._work, name="tracker-journal", daemon=True)
-        self._thread.start()
+        self._thread = self._new_thread()
 
     @property
     def path(self) -> str:
         return self._file.path
+
+    def call_after_write(self, call: Callable[[], None]) -> bool:
+        """Say whether the caller is a signal handler in the middle of a write; if so, `call` follows that write."""
+        if not self._is_writing or not self.lock.acquire(blocking=False):
+            return False  # no write, or another thread's
+        self._after_write, self._was_interrupted = call, True
+        self.lock.release()
+        return True
 
     def put_row(self, layout: RowLayout, step: int, now_ns: int, values: tuple[object, ...]) -> None:
         """Append one packed row; the caller holds `lock`. Never raises OSError.
@@ -166,6 +181,9 @@ class JournalWriter:
 
     def _fail(self, error: OSError) -> None:
         self._file.cut_back()
+        if error.errno == errno.ESTALE:
+            self._file.lose_handle()
+        self._must_reopen = self._must_reopen or not self._file.is_handle_good()
         self._suspend(str(error))
 
     def _suspend_slow(self) -> None:
@@ -208,6 +226,9 @@ class JournalWriter:
             self._suspend_slow()
         if self._must_close:
             self._closing.set()
+        if self._after_write is not None:
+            call, self._after_write = self._after_write, None
+            call()
 
     def _drop(self, item: _Row | _Body) -> None:
         self.n_dropped += 1
@@ -221,17 +242,29 @@ class JournalWriter:
 
     # The thread
 
+    def _new_thread(self) -> threading.Thread:
+        """Start the thread. Where there can be no more threads, rows are written without, and not flushed."""
+        thread = threading.Thread(target=self._work, name="tracker-journal", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            message = f"rows are written to {self.path}, but flushed to the device only at the end, because: {error}"
+            self._warn_once("thread", message)
+        return thread
+
     def _work(self) -> None:
         look_s = max(_LOOK_MIN_S, min(_LOOK_MAX_S, self._fsync_interval_s))
         while not self._closing.wait(self._retry_s if self._is_queueing else look_s):
-            if self._is_queueing:
-                self._drain()
-            else:
-                self._keep_up()
+            with contextlib.suppress(MemoryError):  # the training may give some back
+                if self._is_queueing:
+                    self._drain()
+                else:
+                    self._keep_up()
         self._write_last()
 
     def _keep_up(self) -> None:
-        """Flush what is new, prove life, and notice a deleted file."""
+        """Flush what is new, prove life, and notice a deleted file and a clock that was set."""
+        self._watch_clock()
         if not self._keep_at_its_path():
             return
         if monotonic() - self._last_sync_s >= self._fsync_interval_s:
@@ -239,12 +272,20 @@ class JournalWriter:
         if monotonic() - self._last_record_s >= self._heartbeat_interval_s:
             self.put(Heartbeat(wall_time_ns=time.time_ns()))
 
+    def _watch_clock(self) -> None:
+        """Record a jump of the wall clock, so that gaps and overlaps in the times of rows can be explained."""
+        offset_ns = self._clock() - time.monotonic_ns()
+        jumped_ns = offset_ns - self._clock_offset_ns
+        self._clock_offset_ns = offset_ns
+        if abs(jumped_ns) >= _CLOCK_JUMP_NS:
+            self.put(Clock(wall_time_ns=self._clock(), jumped_ns=jumped_ns))
+
     def _keep_at_its_path(self) -> bool:
         if self._file.is_at_its_path():
             return True
         with self.lock:
             self._must_reopen = True
-            self._suspend(f"{self.path} was deleted or moved; it is being written anew")
+            self._suspend(f"{self.path} was deleted or moved, or its handle was closed; it is opened anew")
         return False
 
     def _sync(self) -> None:
@@ -269,8 +310,7 @@ class JournalWriter:
             self._drain_all()
             self._retry_s = _DRAIN_INTERVAL_S
         except OSError as error:
-            self._file.cut_back()
-            self._suspend(str(error))
+            self._fail(error)
             self._retry_s = min(2 * self._retry_s, _RETRY_MAX_S)
 
     def _drain_all(self) -> None:
@@ -322,7 +362,10 @@ class JournalWriter:
             self._must_close = self._was_interrupted = True
             return self.n_dropped
         self._closing.set()
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        elif self._file.is_open or self._must_reopen:
+            self._write_last()
         return self.n_dropped + sum(item.kind in _ROW_KINDS for item in tuple(self._queue))
 
     def _write_last(self) -> None:

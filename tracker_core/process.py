@@ -18,10 +18,14 @@ def host_name() -> str:
 
 
 def process_start(pid: int) -> str:
-    """Return the kernel's start time of a process in clock ticks since boot, or "" where that is not to be had."""
+    """Return the kernel's start time of a process in clock ticks since boot, or "" where that is not to be had.
+
+    A process that has ended and that nobody has waited for yet has none.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rsplit(b")", 1)[1].split()[19].decode()
+            fields = file.read().rsplit(b")", 1)[1].split()
+        return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
     except (OSError, IndexError):
         return ""
 

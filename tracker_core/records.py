@@ -91,12 +91,20 @@ class RunError(msgspec.Struct, omit_defaults=True):
     traceback: str = ""
 
 
+CLOSING_STATES = ("finished", "failed", "killed", "preempted")
+
+
 class State(Record):
-    """A change of the session's state: running, finished or failed. The last two close the journal."""
+    """A change of the session's state. One of CLOSING_STATES closes the journal.
+
+    "running" with a signal says that the process received it and lived on; "preempting" that it expects to be stopped,
+    so that an end without a word is a preemption and no crash.
+    """
 
     state: str
     exit_code: int | None = None
     error: RunError | None = None
+    signal: str = ""
 
 
 class Dropped(Record):
@@ -121,6 +129,49 @@ class Heartbeat(Record):
     """The process was alive although it logged nothing."""
 
 
+class ConsoleLine(msgspec.Struct, array_like=True):
+    """A line of output. `number` counts the session's lines from 0; a later line of the same number replaces it.
+
+    `stream` is 1 for stdout, 2 for stderr. `text` has no line end; it may hold ANSI colours.
+    """
+
+    number: int
+    wall_time_ns: int
+    stream: int
+    text: str
+
+
+class Console(Record):
+    """Lines of output; `n_left_out` more, since the last such record, went over the bound."""
+
+    lines: list[ConsoleLine] = []
+    n_left_out: int = 0
+
+
+class File(Record):
+    """A file kept with the run: its bytes are in the run's folder as files/<digest>.
+
+    `digest` is the BLAKE3 of the bytes in hexadecimal. `kind` is file, code or diff.
+    """
+
+    path: str
+    digest: str
+    size_bytes: int
+    kind: str = "file"
+
+
+class Environment(Record):
+    """What was run, on what: each top-level key replaces the earlier value. docs/capture.md lists the keys."""
+
+    values: dict[str, Any] = {}
+
+
+class Clock(Record):
+    """The wall clock moved against the monotonic one: somebody set it, or the machine slept."""
+
+    jumped_ns: int
+
+
 class RunEdit(Record):
     """A change of what `init` named; None means unchanged."""
 
@@ -140,6 +191,10 @@ RECORD_TYPES: dict[int, type[Record]] = {
     Kind.HEARTBEAT: Heartbeat,
     Kind.RUN_EDIT: RunEdit,
     Kind.SUSPENDED: Suspended,
+    Kind.CONSOLE: Console,
+    Kind.FILE: File,
+    Kind.ENVIRONMENT: Environment,
+    Kind.CLOCK: Clock,
 }
 KIND_OF: dict[type[Record], Kind] = {struct: Kind(kind) for kind, struct in RECORD_TYPES.items()}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .journal_file import MAX_LAYOUT_BODY_BYTES, RowLayout
+from .journal_format import Kind
 from .metrics import MetricRules, MetricStats
 from .values import column_code, is_wide_int
 
@@ -41,7 +43,9 @@ def ensure_plan(
     return True
 
 
-def plan_row(row: dict[str, Any], rules: MetricRules, stats: dict[str, MetricStats]) -> RowPlan | None:
+def plan_row(
+    row: Mapping[str, Any], rules: MetricRules, stats: dict[str, MetricStats], kind: int = Kind.ROW
+) -> RowPlan | None:
     """Return the plan for rows with these keys and value types, or None where a value is no number or truth value."""
     codes = "".join(column_code(type(value)) or " " for value in row.values())
     if " " in codes or not row:
@@ -49,9 +53,9 @@ def plan_row(row: dict[str, Any], rules: MetricRules, stats: dict[str, MetricSta
     keys = tuple(row)
     bounds = _part_bounds(keys)
     if len(bounds) == 1:
-        parts: tuple[tuple[RowLayout, slice | None], ...] = ((RowLayout(keys, codes), None),)
+        parts: tuple[tuple[RowLayout, slice | None], ...] = ((RowLayout(keys, codes, kind), None),)
     else:
-        parts = tuple((RowLayout(keys[a:b], codes[a:b]), slice(a, b)) for a, b in bounds)
+        parts = tuple((RowLayout(keys[a:b], codes[a:b], kind), slice(a, b)) for a, b in bounds)
     aggregates = []
     for index, key in enumerate(keys) if rules else ():
         if rules.wants_stats(key):

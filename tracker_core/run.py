@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import time_ns
 from types import TracebackType
 from typing import Any
 
-from . import current, records
+from . import current, ending, records, signals
 from .describe import describe_error
 from .errors import UsageError
+from .journal_format import Kind
 from .journal_writer import JournalWriter
 from .mappings import Config, Summary
 from .metrics import MetricRules, MetricStats, logged_summary, parse_goal, parse_summary
-from .rows import RowPlan, ensure_plan
+from .recorders import Recorders
+from .rows import RowPlan, ensure_plan, plan_row
+from .run_identity import RunIdentity
 from .say import say, warn
 from .sessions import new_session, open_writer, read_stats
 from .settings import Settings
@@ -25,7 +28,7 @@ from .values import check_key, check_step, flatten_row, not_a_row, to_plain, to_
 _MAX_RECORD_BYTES = 16 << 20
 
 
-class Run:
+class Run(RunIdentity):
     """One run of a training script. Made by `tracker_core.init`, not directly. Methods are thread-safe.
 
     `log` returns when the row is with the operating system: a kill of the process loses nothing that was logged.
@@ -53,100 +56,14 @@ class Run:
         self._rules = MetricRules()
         self._stats: dict[str, MetricStats] = {}
         self._last: dict[str, Any] = {}
+        self._system_plans: dict[tuple[str, ...], RowPlan] = {}
+        self._is_preempting = self._is_ending = False
+        self._noted_signal = ""
+        self._recorders = Recorders(self, settings)
         self.config = Config(config, self._record_config)
         self.summary = Summary({}, self._logged_summary, self._record_summary)
         self._recorded_config: dict[str, Any] = {}
         self._record_nested_config_changes()
-
-    # Identity
-
-    @property
-    def id(self) -> str:
-        return self._session.run
-
-    @property
-    def name(self) -> str:
-        return self._session.name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._edit(name=str(name))
-
-    @property
-    def notes(self) -> str:
-        return self._session.notes
-
-    @notes.setter
-    def notes(self, notes: str) -> None:
-        self._edit(notes=str(notes))
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        return tuple(self._session.tags)
-
-    @tags.setter
-    def tags(self, tags: tuple[str, ...] | list[str]) -> None:
-        self._edit(tags=[str(tag) for tag in tags])
-
-    @property
-    def project(self) -> str:
-        return self._session.project
-
-    @property
-    def entity(self) -> str:
-        return self._session.entity
-
-    @property
-    def group(self) -> str:
-        return self._session.group
-
-    @property
-    def job_type(self) -> str:
-        return self._session.job_type
-
-    @property
-    def path(self) -> str:
-        """The run as "project/id", as `Api.run` takes it."""
-        return f"{self.project}/{self.id}"
-
-    @property
-    def dir(self) -> str:
-        """The folder of the run's files, absolute."""
-        return os.path.dirname(self._writer.path)
-
-    @property
-    def url(self) -> str | None:
-        """The run's page on a server; None for a run kept in a folder."""
-        return None
-
-    @property
-    def mode(self) -> str:
-        return self._session.mode
-
-    @property
-    def resumed(self) -> bool:
-        return self._session.resumed
-
-    @property
-    def settings(self) -> Settings:
-        return self._settings
-
-    @property
-    def disabled(self) -> bool:
-        return False
-
-    @property
-    def is_finished(self) -> bool:
-        return self._is_finished
-
-    @property
-    def step(self) -> int:
-        """The step that the next `log` without `step` gets."""
-        return self._step
-
-    @property
-    def starting_step(self) -> int:
-        return self._starting_step
 
     # Logging
 
@@ -243,6 +160,94 @@ class Run:
             raise UsageError(where, f"{size / (1 << 20):.1f} MiB", expected, "save it as a file, or log less at once")
         self._writer.put(record)
 
+    # Records other than rows
+
+    def start_recorders(self) -> None:
+        """Begin to record what needs no line of code: environment, console, machine."""
+        self._recorders.start()
+
+    def record(self, record: records.Record) -> None:
+        """Append what a part of the tracker has to tell of this run; nothing where the run has ended here."""
+        with self._writer.lock:
+            if not self._is_finished and not self._is_forked_away():
+                self._writer.put(record)
+
+    def record_system(self, values: dict[str, float]) -> None:
+        """Append a sample of the machine, at the step that the run has reached."""
+        keys = tuple(values)
+        plan = self._system_plans.get(keys) or plan_row(values, MetricRules(), {}, Kind.SYSTEM)
+        if plan is None:
+            return
+        self._system_plans[keys] = plan
+        sample = tuple(values.values())
+        with self._writer.lock:
+            if self._is_finished or self._is_forked_away():
+                return
+            for layout, part in plan.parts:
+                self._writer.put_row(layout, self._step, time_ns(), sample if part is None else sample[part])
+
+    def save(
+        self,
+        glob_str: str | os.PathLike[str],
+        base_path: str | os.PathLike[str] | None = None,
+        policy: str = "live",
+    ) -> list[str]:
+        """Keep files with the run.
+
+        Args:
+            glob_str: a path, or a glob such as "checkpoints/*.json".
+            base_path: the folder that the kept names are relative to. Default: the working directory where the file
+                is below it, else the file's own folder.
+            policy: "now" keeps what is there; "live" also keeps each later change while the run lasts; "end" keeps
+                what is there when the run ends.
+
+        Returns:
+            The names under which they are kept.
+
+        Raises:
+            UsageError: the policy is none of these, or a name would lead out of the run's folder.
+        """
+        return self._recorders.save(glob_str, base_path, policy)
+
+    def log_code(
+        self,
+        root: str | os.PathLike[str] = ".",
+        name: str | None = None,
+        include_fn: Callable[..., bool] | None = None,
+        exclude_fn: Callable[..., bool] | None = None,
+    ) -> list[str]:
+        """Keep the source files below `root` with the run: those that git knows or does not ignore.
+
+        Args:
+            root: the folder.
+            name: accepted for scripts written for wandb.
+            include_fn: called with a path, or a path and `root`; only files for which it is true are kept.
+            exclude_fn: called likewise; files for which it is true are not kept.
+
+        Returns:
+            The names under which they are kept.
+        """
+        return self._recorders.log_code(root, include_fn, exclude_fn)
+
+    def mark_preempting(self) -> None:
+        """Say that this process is about to be stopped by its scheduler: unless it ends well, it was preempted."""
+        with self._own_writer().lock:
+            if self._is_finished or self._is_preempting:
+                return
+            self._is_preempting = True
+            self._writer.put(records.State(wall_time_ns=time_ns(), state="preempting"))
+
+    def note_signal(self, name: str) -> None:
+        """Record that the process received a signal such as "SIGTERM", whatever comes of it."""
+        if name != self._noted_signal:
+            self._noted_signal = name
+            self.record(records.State(wall_time_ns=time_ns(), state="running", signal=name))
+
+    def note_error(self, error: BaseException) -> None:
+        """Record an exception that did not end the run, such as one in a cell of a notebook."""
+        described = self._recorders.mask_error(describe_error(error))
+        self.record(records.State(wall_time_ns=time_ns(), state="running", error=described))
+
     # Definitions, config, summary
 
     def define_metric(
@@ -297,7 +302,8 @@ class Run:
         with self._own_writer().lock:
             if self._is_finished:
                 raise self._finished_error("config")
-            self._put(records.Config(wall_time_ns=time_ns(), values=changed, removed=removed), "config")
+            masked = self._recorders.mask_config(to_plain(changed))
+            self._put(records.Config(wall_time_ns=time_ns(), values=masked, removed=removed), "config")
             self._recorded_config.update(to_plain(changed))
             for key in removed:
                 self._recorded_config.pop(key, None)
@@ -307,15 +313,6 @@ class Run:
             if self._is_finished:
                 raise self._finished_error("summary")
             self._put(records.Summary(wall_time_ns=time_ns(), values=changed, removed=removed), "summary")
-
-    def _edit(self, name: str | None = None, tags: list[str] | None = None, notes: str | None = None) -> None:
-        with self._own_writer().lock:
-            if self._is_finished:
-                raise self._finished_error("the name, tags and notes of a run")
-            self._writer.put(records.RunEdit(wall_time_ns=time_ns(), name=name, tags=tags, notes=notes))
-            for field, value in (("name", name), ("tags", tags), ("notes", notes)):
-                if value is not None:
-                    setattr(self._session, field, value)
 
     # The end
 
@@ -331,24 +328,40 @@ class Run:
             raise UsageError("finish(exit_code=)", got, "a whole number", "pass 0, or the exit code of a failure")
         self.end(int(exit_code or 0), None, bool(quiet))
 
-    def end(self, exit_code: int, error: records.RunError | None, quiet: bool = False) -> None:
-        state = "failed" if exit_code or error else "finished"
-        current.remove(self)
-        if self._is_forked_away():
-            self._is_finished = True
+    def end(self, exit_code: int, error: records.RunError | None, quiet: bool = False, signal: str = "") -> None:
+        """End the run with what is known of the end of the process; `signal` names the one that ended it."""
+        self._is_finished = self._is_finished or self._is_forked_away()
+        try:
+            with signals.held():
+                self._end(ending.conclude(exit_code, error, signal, self._noted_signal, self._is_preempting), quiet)
+        finally:
+            if self._is_finished:  # an end that an exception breaks off is left to the end of the process
+                current.remove(self)
+            if not current.active():
+                signals.uninstall()
+
+    def _end(self, last: records.State, quiet: bool) -> None:
+        if self._is_finished:
             return
+        self._recorders.stop()
+        last.error = None if last.error is None else self._recorders.mask_error(last.error)
         with self._writer.lock:
-            if self._is_finished:
+            if self._is_finished or self._is_ending:  # by another thread, or by what a signal handler interrupted
                 return
-            self._record_nested_config_changes()
-            now_ns = time_ns()
-            self._writer.put(records.State(wall_time_ns=now_ns, state=state, exit_code=exit_code, error=error))
-            self._is_finished = True
+            self._is_ending = True
+            try:
+                self._record_nested_config_changes()
+                last.wall_time_ns = time_ns()
+                self._writer.put(last)
+                self._is_finished = True
+            finally:
+                self._is_ending = False
         n_lost = self._writer.close(self._settings.finish_timeout_s)
         if n_lost:
             warn(f"{n_lost} rows of run {self.path} could not be written to {self._writer.path}")
         if not (quiet or self._settings.quiet):
-            say(f"run {self.name} {state}: {self._n_rows} rows; see it with: tracker show {self.path}")
+            how = f"{last.state} ({last.signal})" if last.signal else last.state
+            say(f"run {self.name} {how}: {self._n_rows} rows; see it with: tracker show {self.path}")
 
     def _record_nested_config_changes(self) -> None:
         """Record changes inside nested config values, which no assignment reported."""
@@ -365,7 +378,9 @@ class Run:
         """In a forked child: leave the parent's journal alone. The child opens its own at its first record."""
         self._plans = {}
         self._fork_lock = threading.RLock()  # the old one may be held by a thread that the child does not have
+        self._recorders.abandon()
         self._writer.abandon()
+        signals.let_go_after_fork()
 
     def _is_forked_away(self) -> bool:
         """Say whether this is a forked child that has recorded nothing of its own."""
@@ -395,7 +410,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.path} {self.name!r}{' finished' if self._is_finished else ''}>"
-
-    def _finished_error(self, where: str) -> UsageError:
-        remedy = "call init() for a new run, or init(id=..., resume='allow') to go on with this one"
-        return UsageError(where, f"a call on run {self.path}, which has finished", "a running run", remedy)

@@ -13,6 +13,7 @@ import msgspec
 
 from . import paths
 from .journal_file import JournalFile
+from .journal_format import Kind
 from .journal_reader import JournalBatch, JournalReader, read_session
 from .journal_writer import JournalWriter
 from .metrics import MetricStats
@@ -102,7 +103,7 @@ def read_progress(earlier: EarlierSessions, folder: str, project: str, run_id: s
 def _read_progress_of(path: str, earlier: EarlierSessions) -> None:
     batch = JournalReader(path).read()
     for group in batch.row_groups:
-        for _, step, _, _ in group.rows():
+        for _, step, _, _ in group.rows() if group.kind == Kind.ROW else ():
             earlier.next_step = max(earlier.next_step, step + 1)
     for _, record in batch.records:
         if isinstance(record, RowMap):
@@ -121,7 +122,7 @@ def read_stats(path: str, keys: list[str]) -> dict[str, MetricStats]:
     except OSError as error:
         warn(f"{path} cannot be read ({error}); the summary counts from now on")
         batch = JournalBatch()
-    for group in batch.row_groups:
+    for group in (group for group in batch.row_groups if group.kind == Kind.ROW):
         columns = [(points[key], column) for column, key in enumerate(group.keys) if key in points]
         for sequence, _, _, values in group.rows() if columns else ():
             for series, column in columns:

@@ -15,12 +15,25 @@ ENV_PREFIX = "TRACKER_"
 # Settings of wandb that scripts pass and that have no meaning here. Accepted and ignored.
 IGNORED_WANDB_SETTINGS = frozenset(
     """
-    _disable_meta _disable_stats _service_wait anonymous code_dir console console_multipart disable_code
-    disable_git disable_job_creation init_timeout job_name login_timeout program show_errors show_info
-    show_warnings start_method strict symlink sync_tensorboard x_disable_meta x_disable_stats x_label x_primary
-    x_stats_sampling_interval x_update_finish_state
+    _service_wait anonymous code_dir console_multipart disable_job_creation init_timeout job_name login_timeout
+    program show_errors show_info show_warnings start_method strict symlink sync_tensorboard x_label x_primary
+    x_update_finish_state
     """.split()
 )
+
+# Settings of wandb that have a meaning here under another name -> our name, and what "true" there means here.
+_AS_GIVEN = object()
+WANDB_SETTINGS: dict[str, tuple[str, Any]] = {
+    "silent": ("quiet", _AS_GIVEN),
+    "x_stats_sampling_interval": ("system_interval_s", _AS_GIVEN),
+    "_disable_stats": ("system_interval_s", 0.0),
+    "x_disable_stats": ("system_interval_s", 0.0),
+    "_disable_meta": ("capture_environment", False),
+    "x_disable_meta": ("capture_environment", False),
+    "disable_git": ("capture_git", False),
+    "disable_code": ("save_code", False),
+}
+_CONSOLE_WORDS = {"auto": "wrap", "redirect": "wrap", "wrap_raw": "wrap", "wrap_emu": "wrap"}
 
 
 def _setting(default: Any, help: str, unit: str = "") -> Any:
@@ -50,6 +63,16 @@ class Settings:
     heartbeat_timeout_s: float = _setting(60.0, "Silence after which a run counts as crashed.", "s")
     slow_write_s: float = _setting(0.1, "A write that takes longer makes rows wait in memory.", "s")
     queue_max_mib: int = _setting(64, "Memory for rows that wait for a failing or slow disk.", "MiB")
+    console: str = _setting("wrap", "Record what is printed: wrap or off.")
+    console_max_mib: int = _setting(64, "Output recorded of one process; beyond it the middle is left out.", "MiB")
+    system_interval_s: float = _setting(15.0, "How often the machine and its GPUs are sampled; 0 never.", "s")
+    capture_environment: bool = _setting(True, "Record command, packages, machine and the main script.")
+    capture_git: bool = _setting(True, "Record the git commit and the uncommitted changes.")
+    diff_max_mib: int = _setting(10, "Most that is kept of the uncommitted changes.", "MiB")
+    save_code: bool = _setting(False, "Keep the whole source tree with the run.")
+    file_max_mib: int = _setting(0, "Largest file that is kept with a run; 0 for no limit.", "MiB")
+    secret_names: tuple[str, ...] = _setting((), "Further names whose values are masked, besides the usual ones.")
+    launcher: str | None = _setting(None, "Set by `tracker run` for the command that it runs.")
     finish_timeout_s: float = _setting(10.0, "How long finish() tries to write rows that wait.", "s")
     ui_host: str = _setting("127.0.0.1", "Address that `tracker ui` listens at.")
     ui_port: int = _setting(7007, "Port that `tracker ui` tries first.")
@@ -82,8 +105,12 @@ def load_settings(
     for name, value in dict(overrides or {}).items():
         if name in IGNORED_WANDB_SETTINGS:
             continue
-        if name == "silent":
-            name = "quiet"
+        if name in WANDB_SETTINGS:
+            name, meaning = WANDB_SETTINGS[name]
+            if meaning is not _AS_GIVEN:
+                if not value:
+                    continue
+                value = meaning
         if name not in _FIELDS:
             raise unknown_argument("Settings", name, _FIELDS)
         values[name] = _parse(name, value, f"Settings({name}=)")
@@ -103,6 +130,9 @@ def checked(settings: Settings) -> Settings:
     if settings.resume not in (None, "allow", "must", "never"):
         expected = '"allow", "must" or "never"'
         raise UsageError("init(resume=)", repr(settings.resume), expected, "choose one of these, with id= set")
+    if settings.console not in ("wrap", "off"):
+        expected = '"wrap" or "off"'
+        raise UsageError("Settings(console=)", repr(settings.console), expected, "choose one of these")
     for name, unit in ((f.name, f.metadata["unit"]) for f in _FIELDS.values()):
         if unit and not 0 <= getattr(settings, name) <= _MAX_AMOUNT:
             got, expected = repr(getattr(settings, name)), f"0 to {_MAX_AMOUNT} {unit}"
@@ -137,6 +167,8 @@ def _parse(name: str, value: Any, where: str) -> Any:
     except (TypeError, ValueError):
         expected = type(default).__name__
         raise UsageError(where, repr(value), f"a value of type {expected}", f"the default is {default!r}") from None
+    if name == "console":
+        return _CONSOLE_WORDS.get(str(value).lower(), value)
     if name == "resume" and isinstance(value, bool):
         return "allow" if value else None
     if value is None or isinstance(value, str):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from . import current, ending, paths
+from . import current, ending, joining, notebook, paths
 from .disabled import DisabledRun
 from .errors import UsageError
 from .names import new_run_id, new_run_name
 from .records import Session
 from .run import Run
 from .say import say, warn
-from .sessions import EarlierSessions, find_earlier, new_session, read_progress
-from .settings import Settings, load_settings, merge_settings, unknown_argument
+from .sessions import PRIMARY_WRITER, EarlierSessions, find_earlier, new_session, read_progress
+from .settings import Settings, env_name, load_settings, merge_settings, unknown_argument
 from .values import to_config
 
 # Arguments of wandb.init that scripts pass and that change nothing here. Accepted, and listed in the documentation.
@@ -24,12 +25,10 @@ IGNORED_WANDB_ARGUMENTS = (
     "force",
     "magic",
     "monitor_gym",
-    "save_code",
     "sync_tensorboard",
     "tensorboard",
 )
-_REINIT = {None: "return", False: "return", True: "finish"}
-_REINIT_WORDS = {"default": "return", "return_previous": "return", "finish_previous": "finish", "create_new": "new"}
+_REINIT_WORDS = {"return_previous": "return", "finish_previous": "finish", "create_new": "new"}
 
 
 def init(
@@ -49,6 +48,7 @@ def init(
     reinit: str | bool | None = None,
     config_include_keys: Sequence[str] | None = None,
     config_exclude_keys: Sequence[str] | None = None,
+    save_code: bool | None = None,
     **ignored: Any,
 ) -> Run | DisabledRun:
     """Begin a run and make it the one that module-level calls go to.
@@ -67,10 +67,11 @@ def init(
         resume: "allow" goes on with `id` where it exists, "must" requires that it does, "never" that it does not.
         settings: further settings; see `Settings`.
         entity: owner of the project.
-        reinit: what to do while another run is active: "return_previous" (the default), "finish_previous" or True,
-            "create_new".
+        reinit: what to do while another run is active: "return_previous" (the default), "finish_previous" or True (the
+            default in a notebook), "create_new".
         config_include_keys: of `config`, record only these.
         config_exclude_keys: of `config`, do not record these.
+        save_code: keep the whole source tree with the run, not only the main script.
         **ignored: arguments of wandb.init without effect here, see IGNORED_WANDB_ARGUMENTS.
 
     Raises:
@@ -93,7 +94,7 @@ def init(
         previous.finish()
     arguments = {
         "project": project, "name": name, "run_id": id, "group": group, "job_type": job_type, "tags": tags,
-        "notes": notes, "dir": dir, "mode": mode, "resume": resume, "entity": entity,
+        "notes": notes, "dir": dir, "mode": mode, "resume": resume, "entity": entity, "save_code": save_code,
     }  # fmt: skip
     merged = merge_settings(load_settings(settings), arguments)
     run = _start(merged, plain_config)
@@ -114,42 +115,92 @@ def _chosen(config: dict[str, Any], include: Sequence[str] | None, exclude: Sequ
 
 
 def _reinit_policy(reinit: str | bool | None) -> str:
-    policy = _REINIT_WORDS.get(reinit) if isinstance(reinit, str) else None
-    if reinit is None or isinstance(reinit, bool):
-        policy = _REINIT[reinit]
-    if policy is None:
-        expected = "a truth value, " + ", ".join(map(repr, _REINIT_WORDS))
-        raise UsageError("init(reinit=)", repr(reinit), expected, "choose one of these")
-    return policy
+    if reinit is None or reinit == "default":
+        return "finish" if notebook.is_active() else "return"
+    if isinstance(reinit, bool):
+        return "finish" if reinit else "return"
+    if isinstance(reinit, str) and reinit in _REINIT_WORDS:
+        return _REINIT_WORDS[reinit]
+    expected = "a truth value, 'default', " + ", ".join(map(repr, _REINIT_WORDS))
+    raise UsageError("init(reinit=)", repr(reinit), expected, "choose one of these")
 
 
 def _start(settings: Settings, config: dict[str, Any]) -> Run | DisabledRun:
-    project = paths.check_project(settings.project)
+    paths.check_project(settings.project)
     if settings.run_id is not None:
         paths.check_run_id(settings.run_id)
     if settings.mode == "disabled":
         return DisabledRun(settings, config)
+    settings, launcher = _adopt_launcher(settings)
     folder = _writable_folder(paths.find_folder(settings.dir))
-    run_id = settings.run_id or new_run_id()
-    earlier = find_earlier(folder, project, run_id) if settings.run_id else EarlierSessions()
-    resumes = _check_resume(settings, project, run_id, earlier)
-    if resumes:
-        read_progress(earlier, folder, project, run_id)
-    session = _session(settings, folder, run_id, earlier, resumes)
+    session, earlier = _new_session(settings, folder, launcher)
+    if launcher or _is_shared(settings):
+        session = joining.place(session, folder, settings.heartbeat_timeout_s, launcher)
+        session.resumed = earlier.last is not None and earlier.last.attempt == session.attempt
+        session.resumed = session.resumed and session.writer == PRIMARY_WRITER
+    if session.resumed:
+        read_progress(earlier, folder, session.project, session.run)
     run = Run(session, folder, settings, {**earlier.config, **config}, earlier.next_step)
     ending.install()
     current.add(run)
-    if settings.mode == "online" or (settings.mode is None and settings.base_url):
-        warn("this version does not send runs to a server yet; the run is kept in the folder below, whole")
-    if not settings.quiet:
-        verb = "goes on" if resumes else "starts"
-        say(f"run {run.name} ({run.path}) {verb}; kept in {_shown(folder)}; see it with: tracker ui")
+    run.start_recorders()
+    _announce(run, session, settings, folder)
     return run
 
 
-def _check_resume(settings: Settings, project: str, run_id: str, earlier: EarlierSessions) -> bool:
+def launch(settings: Settings) -> Run:
+    """Begin the run of a command that `tracker run` starts. Nothing is recorded but what the caller does.
+
+    Raises:
+        UsageError: a setting is not what it must be.
+    """
+    paths.check_project(settings.project)
+    if settings.run_id is not None:
+        paths.check_run_id(settings.run_id)
+    folder = _writable_folder(paths.find_folder(settings.dir))
+    session, _ = _new_session(settings, folder, None)
+    session.writer = joining.LAUNCHER_WRITER
+    run = Run(session, folder, settings, {})
+    _announce(run, session, settings, folder)
+    return run
+
+
+def _adopt_launcher(settings: Settings) -> tuple[Settings, Session | None]:
+    """Return the session of the `tracker run` that this process is to log into, and the settings for it.
+
+    A later `init` of this process begins a run of its own, and so do processes that it starts from now on.
+    """
+    launcher = None
+    if settings.launcher is not None and settings.run_id == os.environ.get(env_name("run_id")):
+        launcher = joining.find_launcher(paths.find_folder(os.environ.get(env_name("dir"))), os.environ)
+    if launcher is None:
+        return replace(settings, launcher=None), None
+    if settings.project != launcher.project:
+        remedy = f"`tracker run --project {settings.project}` puts it there"
+        warn(f"init(project={settings.project!r}) logs into {launcher.project}/{launcher.run}, begun before; {remedy}")
+    for name in ("launcher", "run_id"):
+        os.environ.pop(env_name(name), None)
+    return replace(settings, project=launcher.project, dir=os.environ.get(env_name("dir"))), launcher
+
+
+def _is_shared(settings: Settings) -> bool:
+    """Say whether the run's id comes from the environment, where other processes may have it too."""
+    return settings.run_id is not None and settings.run_id == os.environ.get(env_name("run_id")) and not settings.resume
+
+
+def _announce(run: Run, session: Session, settings: Settings, folder: str) -> None:
+    if settings.mode == "online" or (settings.mode is None and settings.base_url):
+        warn("this version does not send runs to a server yet; the run is kept in the folder below, whole")
+    if not settings.quiet:
+        verb = "goes on" if session.resumed else "starts"
+        if session.writer not in (PRIMARY_WRITER, joining.LAUNCHER_WRITER):
+            verb = f"is joined as {session.writer}"
+        say(f"run {run.name} ({run.path}) {verb}; kept in {_shown(folder)}; see it with: tracker ui")
+
+
+def _check_resume(settings: Settings, run_id: str, earlier: EarlierSessions) -> bool:
     """Say whether this session goes on with an attempt; raises UsageError where the user ruled that out."""
-    exists = earlier.last is not None
+    exists, project = earlier.last is not None, settings.project
     if settings.resume == "must" and not exists:
         got = f"{run_id!r}, which project {project!r} does not have"
         raise UsageError("init(resume='must', id=)", got, "the id of a run", "check id and dir, or use resume='allow'")
@@ -159,11 +210,14 @@ def _check_resume(settings: Settings, project: str, run_id: str, earlier: Earlie
     return exists and settings.resume in ("allow", "must")
 
 
-def _session(settings: Settings, folder: str, run_id: str, earlier: EarlierSessions, resumes: bool) -> Session:
+def _new_session(settings: Settings, folder: str, launcher: Session | None) -> tuple[Session, EarlierSessions]:
+    """Return this process's session as the primary writer of a run, and what the run's folder has already."""
+    run_id = settings.run_id or new_run_id()
+    earlier = find_earlier(folder, settings.project, run_id) if settings.run_id else EarlierSessions()
+    resumes = _check_resume(settings, run_id, earlier)
     runs_folder = os.path.dirname(paths.run_folder(folder, settings.project, run_id))
-    last = earlier.last
-    name = settings.name or (last.name if last else new_run_name(run_id, runs_folder))
-    return new_session(
+    last = launcher or earlier.last
+    session = new_session(
         Session(
             wall_time_ns=0,
             session="",
@@ -173,7 +227,7 @@ def _session(settings: Settings, folder: str, run_id: str, earlier: EarlierSessi
             counter=earlier.counter + 1,
             attempt=earlier.attempt + (not resumes),
             resumed=resumes,
-            name=name,
+            name=settings.name or (last.name if last else new_run_name(run_id, runs_folder)),
             group=settings.group or (last.group if last else ""),
             job_type=settings.job_type or (last.job_type if last else ""),
             tags=list(settings.tags or (last.tags if last else ())),
@@ -181,6 +235,7 @@ def _session(settings: Settings, folder: str, run_id: str, earlier: EarlierSessi
             mode=settings.mode or "offline",
         )
     )
+    return session, earlier
 
 
 def _writable_folder(folder: str) -> str:

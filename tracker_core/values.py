@@ -177,12 +177,20 @@ def to_plain(value: Any, depth: int = 0) -> Any:
         return {f.name: to_plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
     if _is_namespace(value):
         value = vars(value)
+    elif type(value) not in (dict, list, tuple):
+        from .config_sources import structured
+
+        value = _or(structured(value), value)
     if isinstance(value, Mapping):
         return {_replace_surrogates(str(key)): to_plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         items: Iterable[Any] = value if isinstance(value, (list, tuple)) else sorted(value, key=repr)
         return [to_plain(item, depth + 1) for item in items]
     return _plain_object(value, depth)
+
+
+def _or(found: Any, otherwise: Any) -> Any:
+    return otherwise if found is None else found
 
 
 def _is_namespace(value: Any) -> bool:
@@ -222,18 +230,23 @@ def _text_of(value: Any) -> str:
 
 
 def to_config(config: Any, where: str = "init(config=)") -> dict[str, Any]:
-    """Return a config given as a dict, argparse namespace or dataclass as a plain dict.
+    """Return a config as a plain dict: a dict, argparse namespace, dataclass, or what `config_sources` knows.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is none of these, or a file that cannot be read.
     """
     if config is None:
         return {}
+    if type(config) is not dict and not _is_namespace(config):
+        from .config_sources import config_of
+
+        config = _or(config_of(config, where), config)
     if isinstance(config, type) or not (
         isinstance(config, Mapping) or _is_namespace(config) or dataclasses.is_dataclass(config)
     ):
         got = f"{_text_of(config):.200} of type {type(config).__name__}"
-        raise UsageError(where, got, "a dict, an argparse.Namespace or a dataclass instance", "pass dict(...)")
+        expected = "a dict, namespace, dataclass, pydantic model, OmegaConf config or the path of a YAML file"
+        raise UsageError(where, got, expected, "pass dict(...)")
     plain = to_plain(config)
     assert isinstance(plain, dict)
     return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -64,11 +65,18 @@ def mount_prefix() -> tuple[str, ...]:
 
 def strace_prefix(*injections: str) -> tuple[str, ...]:
     """Return a command prefix that makes system calls fail; skip where strace is not to be had."""
-    if shutil.which("strace") is None:
-        pytest.skip("this machine lacks strace, which makes chosen system calls fail")
+    if not _can_trace():
+        return missing("strace and the right to trace, which make chosen system calls fail")
     traced = ",".join(dict.fromkeys(injection.split(":", 1)[0] for injection in injections))
     options = [word for injection in injections for word in ("-e", f"inject={injection}")]
     return ("strace", "-f", "-qqq", "-o", os.devnull, "-e", f"trace={traced}", *options)
+
+
+@functools.cache
+def _can_trace() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(["strace", "-qqq", "-o", os.devnull, "true"], capture_output=True).returncode == 0
 
 
 def missing(what: str) -> tuple[str, ...]:

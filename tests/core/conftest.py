@@ -11,6 +11,9 @@ import pytest
 
 from tracker_core import current
 
+# What a run records besides rows is on in the tests that are about it.
+_ONLY_ROWS = {"TRACKER_CONSOLE": "off", "TRACKER_SYSTEM_INTERVAL_S": "0", "TRACKER_CAPTURE_ENVIRONMENT": "false"}
+
 
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -19,6 +22,8 @@ def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.delenv(name)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("TRACKER_SLOW_WRITE_S", "30")  # a test machine may be busy; tests of slow writes set their own
+    for name, value in _ONLY_ROWS.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     yield
     for run in current.active():

@@ -12,7 +12,15 @@ import msgspec
 
 from tracker_core import records
 from tracker_core.journal_file import JournalFile, RowLayout
-from tracker_core.journal_format import FRAME, FRAME_OVERHEAD_BYTES, HEADER_BYTES, MAGIC, BlockHeader, unpack_header
+from tracker_core.journal_format import (
+    FRAME,
+    FRAME_OVERHEAD_BYTES,
+    HEADER_BYTES,
+    MAGIC,
+    BlockHeader,
+    Kind,
+    unpack_header,
+)
 from tracker_core.journal_reader import JournalBatch, JournalReader
 
 SESSION = bytes(range(16))
@@ -50,7 +58,8 @@ def items_of(batch: JournalBatch) -> dict[int, Item]:
     for group in batch.row_groups:
         for sequence, step, wall_time_ns, values in group.rows():
             assert sequence not in items
-            items[sequence] = row_item(step, wall_time_ns, dict(zip(group.keys, values, strict=True)))
+            item = row_item(step, wall_time_ns, dict(zip(group.keys, values, strict=True)))
+            items[sequence] = item if group.kind == Kind.ROW else ("system", *item[1:])
     for sequence, record in batch.records:
         assert sequence not in items
         items[sequence] = record_item(record)

@@ -87,6 +87,7 @@ print(json.dumps({**contents(folder), "longest_s": longest, "n_kept_while_full":
 """
 
 
+@pytest.mark.fault("F16")
 def test_rows_wait_for_a_full_disk_and_come_once_and_in_order(tmp_path: Path) -> None:
     """The limit on a file's size behaves as a full disk does: a write that is cut short, then errors."""
     done = json.loads(child_process.run_well(PRELUDE + FULL_BY_LIMIT, tmp_path, 64))
@@ -103,6 +104,7 @@ def test_rows_wait_for_a_full_disk_and_come_once_and_in_order(tmp_path: Path) ->
     assert done["longest_s"] < LONGEST_LOG_S
 
 
+@pytest.mark.fault("F16")
 def test_rows_that_found_no_memory_are_counted(tmp_path: Path) -> None:
     process = child_process.run(PRELUDE + FULL_BY_LIMIT, tmp_path, 1)
     assert process.returncode == 0, process.stderr
@@ -129,6 +131,7 @@ print(json.dumps({**contents(folder), "finish_s": time.monotonic() - began}))
 """
 
 
+@pytest.mark.fault("F16")
 def test_finish_on_a_full_disk_ends_in_time_and_says_what_was_lost(tmp_path: Path) -> None:
     process = child_process.run(PRELUDE + FINISH_WHILE_FULL, tmp_path)
     assert process.returncode == 0, process.stderr
@@ -163,6 +166,7 @@ print(json.dumps({**contents(folder), "longest_s": longest}))
 """
 
 
+@pytest.mark.fault("F16")
 def test_rows_wait_for_a_full_file_system(tmp_path: Path) -> None:
     output = child_process.run_well(PRELUDE + FULL_FILE_SYSTEM, tmp_path, prefix=child_process.mount_prefix())
     done = json.loads(output)
@@ -195,6 +199,7 @@ print(json.dumps(contents(home)))
 """
 
 
+@pytest.mark.fault("F16")
 def test_init_on_a_full_file_system_loses_nothing(tmp_path: Path) -> None:
     output = child_process.run_well(PRELUDE + INIT_ON_FULL, tmp_path, prefix=child_process.mount_prefix())
     done = json.loads(output)
@@ -215,6 +220,7 @@ print(json.dumps({**contents(Path(run.dir).parents[2]), "folder": run.dir}))
 """
 
 
+@pytest.mark.fault("F18")
 def test_run_in_a_read_only_folder_is_kept_elsewhere_and_says_where(tmp_path: Path) -> None:
     prefix = child_process.mount_prefix()
     process = child_process.run(PRELUDE + READ_ONLY, tmp_path, prefix=prefix, TMPDIR=str(tmp_path))
@@ -226,6 +232,7 @@ def test_run_in_a_read_only_folder_is_kept_elsewhere_and_says_where(tmp_path: Pa
     assert "TRACKER_DIR" in process.stderr
 
 
+@pytest.mark.fault("F18")
 def test_folder_below_a_regular_file_is_replaced_by_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("not a folder")
     with tracker_core.init(dir=tmp_path / "file" / ".tracker") as run:
@@ -235,6 +242,7 @@ def test_folder_below_a_regular_file_is_replaced_by_another(tmp_path: Path, caps
     assert "cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.fault("F18")
 def test_deleted_working_directory_does_not_stop_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -252,6 +260,7 @@ def log_many(run: Any, steps: range) -> None:
         run.log({"x": step * 0.5, "text": "t"} if step % 10 == 0 else {"x": step * 0.5})
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.parametrize("way", ["delete", "move"])
 def test_folder_taken_away_in_mid_run_is_restored_with_everything(
     folder: Path, way: str, wait_until: Callable[..., None], capsys: pytest.CaptureFixture[str]
@@ -275,6 +284,7 @@ def test_folder_taken_away_in_mid_run_is_restored_with_everything(
     assert "deleted or moved" in capsys.readouterr().err
 
 
+@pytest.mark.fault("F18")
 def test_folder_deleted_just_before_finish_is_restored(folder: Path) -> None:
     run = tracker_core.init(dir=folder, settings={"fsync_interval_s": 100})
     log_many(run, range(100))
@@ -285,6 +295,7 @@ def test_folder_deleted_just_before_finish_is_restored(folder: Path) -> None:
     assert done["is_closed"]
 
 
+@pytest.mark.fault("F23")
 def test_opening_again_a_file_that_is_still_there_loses_nothing(tmp_path: Path) -> None:
     """A `stat` that fails for a moment, as on a network drive, must not lead to the file being emptied."""
     file = JournalFile(str(tmp_path / "a.journal"), SESSION)
@@ -297,6 +308,7 @@ def test_opening_again_a_file_that_is_still_there_loses_nothing(tmp_path: Path) 
     assert [row[1] for row in rows_in(read_items(file.path))] == [0, 1]
 
 
+@pytest.mark.fault("F18")
 def test_journal_is_written_as_soon_as_its_path_can_be(tmp_path: Path, wait_until: Callable[..., None]) -> None:
     (tmp_path / "runs").write_text("in the way")
     warnings: list[str] = []
@@ -346,6 +358,7 @@ def put_rows(writer: JournalWriter, layout: RowLayout, steps: range) -> float:
     return longest_s
 
 
+@pytest.mark.fault("F22", "F23")
 def test_only_the_first_of_slow_writes_is_waited_for(slow_file: SlowFile, wait_until: Callable[..., None]) -> None:
     warnings: list[str] = []
     writer = JournalWriter(slow_file, warnings.append, fsync_interval_s=0.01, slow_write_s=0.02)
@@ -366,6 +379,7 @@ def test_only_the_first_of_slow_writes_is_waited_for(slow_file: SlowFile, wait_u
     assert any("longer than 0.02 s" in warning for warning in warnings)
 
 
+@pytest.mark.fault("F23")
 def test_finish_does_not_wait_for_a_write_that_hangs(slow_file: SlowFile, wait_until: Callable[..., None]) -> None:
     writer = JournalWriter(slow_file, lambda message: None, fsync_interval_s=0.01, slow_write_s=0.0)
     layout = RowLayout(("x",), "d")
@@ -378,6 +392,7 @@ def test_finish_does_not_wait_for_a_write_that_hangs(slow_file: SlowFile, wait_u
     assert time.monotonic() - began_s < 2
 
 
+@pytest.mark.fault("F16")
 def test_closing_state_is_the_last_record_after_trouble(tmp_path: Path) -> None:
     """A reader stops at the closing state, so what tells of the trouble must come before it."""
     (tmp_path / "runs").write_text("in the way")
@@ -407,6 +422,7 @@ print(json.dumps({**contents(Path(run.dir).parents[2]), "longest_s": longest}))
 """
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("when", ["init", "log"])
 def test_no_file_descriptor_left(tmp_path: Path, when: str) -> None:
     done = json.loads(child_process.run_well(PRELUDE + NO_FILES_LEFT, tmp_path / "t", when, TMPDIR=str(tmp_path)))
@@ -430,6 +446,7 @@ os.writev(1, [json.dumps(report).encode()])  # since `write` may be one of the c
 """
 
 
+@pytest.mark.fault("F16", "F17", "F18", "F22")
 @pytest.mark.parametrize(
     "injections",
     [
@@ -452,6 +469,7 @@ def test_rows_survive_system_calls_that_fail(tmp_path: Path, injections: list[st
     assert done["longest_s"] < LONGEST_LOG_S
 
 
+@pytest.mark.fault("F22")
 def test_finish_does_not_wait_for_a_flush_that_hangs(tmp_path: Path) -> None:
     prefix = child_process.strace_prefix("fdatasync:delay_enter=2500000")
     done = json.loads(child_process.run_well(PRELUDE + FAULTY_CALLS, tmp_path, 0.3, prefix=prefix))
@@ -459,6 +477,7 @@ def test_finish_does_not_wait_for_a_flush_that_hangs(tmp_path: Path) -> None:
     assert done["finish_s"] < 2
 
 
+@pytest.mark.fault("F21")
 def test_short_write_leaves_no_torn_record_in_the_middle(tmp_path: Path) -> None:
     script = """
         import resource, sys

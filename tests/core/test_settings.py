@@ -26,10 +26,16 @@ def example(field: dataclasses.Field[Any]) -> tuple[str, Any]:
     """Return a text for the environment and the value it stands for."""
     if field.name in EXAMPLES:
         return EXAMPLES[field.name]
+    if isinstance(field.default, bool):
+        return ("no", False) if field.default else ("yes", True)
+    if isinstance(field.default, tuple):
+        return "a,b", ("a", "b")
     if isinstance(field.default, float):
         return "2.5", 2.5
     if isinstance(field.default, int):
         return "17", 17
+    if field.name == "console":
+        return "off", "off"
     return "some text", "some text"
 
 

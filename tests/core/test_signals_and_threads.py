@@ -22,6 +22,7 @@ def numbers_by_thread(folder: Path) -> dict[int, list[int]]:
     return kept
 
 
+@pytest.mark.fault("F10")
 def test_rows_of_eight_threads_are_all_there_each_once_and_in_order(folder: Path) -> None:
     run = tracker_core.init(dir=folder)
     start = threading.Barrier(8)
@@ -90,6 +91,7 @@ HANDLER_LOGS = """
 """
 
 
+@pytest.mark.fault("F1", "F10")
 @pytest.mark.parametrize("end", ["finish", "kill"])
 def test_rows_logged_by_a_signal_handler_in_the_middle_of_log_are_kept_at_once(folder: Path, end: str) -> None:
     done = child_process.run(HANDLER_LOGS, folder, end)
@@ -132,6 +134,7 @@ HANDLER_RAISES = """
 """
 
 
+@pytest.mark.fault("F3", "F10")
 def test_an_interrupt_in_the_middle_of_log_harms_no_other_row(folder: Path) -> None:
     output = child_process.run_well(HANDLER_RAISES, folder, 3000)
     returned, interrupted = json.loads(output)
@@ -164,6 +167,7 @@ FINISH_IN_HANDLER = """
 """
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.parametrize("number", range(6))
 def test_finish_in_a_signal_handler_ends_the_run_well(folder: Path, number: int) -> None:
     finish_s = float(child_process.run_well(FINISH_IN_HANDLER, folder, number))
@@ -176,6 +180,7 @@ def test_finish_in_a_signal_handler_ends_the_run_well(folder: Path, number: int)
     assert reader.is_closed
 
 
+@pytest.mark.fault("F3")
 def test_interrupted_script_that_goes_on_keeps_its_later_rows(folder: Path) -> None:
     """As in a notebook: stop the cell by Ctrl-C, then log on in the next."""
     script = """
@@ -200,6 +205,7 @@ def test_interrupted_script_that_goes_on_keeps_its_later_rows(folder: Path) -> N
     assert [k for k in kept if k != n] == [*range(n), *range(n + 1, n + 101)]
 
 
+@pytest.mark.fault("F10")
 def test_rows_logged_while_another_thread_finishes_are_kept_or_refused(folder: Path) -> None:
     run = tracker_core.init(dir=folder)
     accepted: list[int] = []
