@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from tracker_core.errors import UsageError
 
 from .buckets import Cells, Grid, Widths, X, choose_grid, fill_cells, sort_by_x
+from .fold import SYSTEM_PREFIX
 from .folder import LocalFolder
-from .series import Series, align, numbers_only
+from .series import Series, align, align_by_time, numbers_only
 from .smoothing import MAX_WEIGHT, ema
 
 MAX_BUCKETS = 4096
@@ -35,7 +36,10 @@ class Smoothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to draw. `x` is step, relative_time, wall_time or metric:<key>; x_min and x_max are in units of x."""
+    """What to draw. `x` is step, relative_time, wall_time or metric:<key>; x_min and x_max are in units of x.
+
+    `writer` is whose points are drawn; without it the primary writer's, or of system metrics those shown by default.
+    """
 
     runs: list[str]
     metric: str
@@ -44,6 +48,7 @@ class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
     x_max: float | None = None
     n_buckets: int = 390
     smoothing: Smoothing = msgspec.field(default_factory=Smoothing)
+    writer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +107,10 @@ def draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
     check_request(request)
     runs = [run_id for run_id in dict.fromkeys(request.runs) if folder.has_run(project, run_id)]
     by_metric = request.x.startswith(_METRIC_PREFIX)
-    found = folder.series_of(project, runs, request.metric, with_order=by_metric)
+    found = folder.series_of(project, runs, request.metric, request.writer, with_order=by_metric)
     present = [(run_id, numbers_only(found[run_id])) for run_id in runs]
     present = [(run_id, series) for run_id, series in present if len(series)]
-    xs = _xs(folder, project, request.x, present)
+    xs = _xs(folder, project, request, present)
     points = [
         _Points(run_id, len(series), *sort_by_x(x, _as_drawn(series.values)), series.values)
         for (run_id, series), x in zip(present, xs, strict=True)
@@ -130,17 +135,22 @@ def _as_drawn(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _xs(
-    folder: LocalFolder, project: str, kind: str, present: Sequence[tuple[str, Series]]
+    folder: LocalFolder, project: str, request: ChartRequest, present: Sequence[tuple[str, Series]]
 ) -> list[NDArray[np.int64]] | list[NDArray[np.float64]]:
     """Return each series' x: int64 steps, int64 ns, or the float64 values of a metric."""
+    kind = request.x
     if kind == "step":
         return [series.steps for _, series in present]
     if kind == "wall_time":
         return [series.wall_time_ns for _, series in present]
     if kind == "relative_time":
         return [series.wall_time_ns - folder.run(project, run_id).created_ns for run_id, series in present]
-    others = folder.series_of(project, [run_id for run_id, _ in present], kind.removeprefix(_METRIC_PREFIX))
-    return [align(series, numbers_only(others[run_id])) for run_id, series in present]
+    x_metric = kind.removeprefix(_METRIC_PREFIX)
+    others = folder.series_of(project, [run_id for run_id, _ in present], x_metric, request.writer)
+    # Samples of the machine have no row in common with what was logged, and may be of another process.
+    by_time = any(key.startswith(SYSTEM_PREFIX) for key in (request.metric, x_metric))
+    place = align_by_time if by_time else align
+    return [place(series, numbers_only(others[run_id])) for run_id, series in present]
 
 
 def _is_time(kind: str) -> bool:

@@ -73,6 +73,23 @@ def decode_column(data: bytes, n_values: int) -> NDArray[Any]:
     return values
 
 
+def pack_bytes(data: bytes) -> bytes:
+    """Return `data` compressed."""
+    return _compress(data)
+
+
+def unpack_bytes(data: bytes) -> bytes:
+    """Return what `pack_bytes` was given.
+
+    Raises:
+        ValueError: `data` is not of it.
+    """
+    try:
+        return _coders.decompressor.decompress(data)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"stored bytes: {error}; delete the index to rebuild it") from error
+
+
 def widen(values: NDArray[Any]) -> NDArray[Any]:
     """Return a stored column as int64, float64 or object: the smallest of these that holds every value exactly.
 

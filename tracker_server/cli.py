@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from tracker_core.errors import TrackerError
 from tracker_core.paths import find_folder
 from tracker_core.settings import load_settings
 from tracker_core.version import __version__
 
-from . import cli_journal, cli_runs
-
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+# argparse has no public name for it, and no parameter outside of annotations.
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_PACKAGE = __package__ or "tracker_server"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 for a damaged journal, 2 for an error."""
+    """Run one command; return its exit code: 0, 1 for something found wrong, 2 for an error, that of a command run."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        args = _parser().parse_args(arguments)
+        args = _parser(given[:1]).parse_args(given)
         code: int = args.run(args)
         return code
     except BrokenPipeError:  # the reader, such as head, has seen enough
@@ -49,24 +52,58 @@ def _ui(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tracker", description="Look at the runs of a tracker folder.")
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser. Only what the command in `given` needs is imported, so that help and errors come at once."""
+    parser = argparse.ArgumentParser(prog="tracker", description="Record commands as runs, and look at runs.")
     parser.add_argument("--version", action="version", version=f"tracker {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands: Parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    chosen = given[0] if given else ""
+    _add_later(commands, chosen, "run", "run any command as a run", "cli_launch", "run_command")
     _add_ui(commands)
-    runs = _command(commands, "runs", "list the runs", cli_runs.list_runs)
+    runs = _command(commands, "runs", "list the runs", _later("cli_runs", "list_runs"))
     runs.add_argument("project", nargs="?", help="only the runs of this project")
     runs.add_argument("--limit", type=int, default=50, help="at most so many, newest first (default 50; 0: all)")
     _add_output(runs)
-    show = _command(commands, "show", "show one run", cli_runs.show_run)
+    show = _command(commands, "show", "show one run", _later("cli_show", "show_run"))
     show.add_argument("path", metavar="RUN", help="project/id, or the id alone")
     _add_output(show)
+    _add_later(commands, chosen, "logs", "print what a run printed", "cli_console", "logs")
+    _add_later(commands, chosen, "system", "show how the machine and its GPUs fared", "cli_system", "system")
+    _add_later(commands, chosen, "files", "list or copy the files kept with a run", "cli_files", "files")
+    _add_later(commands, chosen, "export", "write a run as CSV, JSON or Parquet", "cli_export", "export")
+    _add_own(commands, chosen, "autoload", "let scripts that cannot be edited log here", "cli_autoload", "add_autoload")
+    _add_own(commands, chosen, "doctor", "look for what could be wrong here, with remedies", "cli_doctor", "add_doctor")
     _add_journal(commands)
     return parser
 
 
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """Return a function of a module of this package that is imported when it is called."""
+
+    def run(args: argparse.Namespace) -> int:
+        code: int = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), function)(args)
+        return code
+
+    return run
+
+
+def _add_later(commands: Parsers, chosen: str, name: str, help: str, module: str, function: str) -> None:
+    """Add a command whose module adds its arguments."""
+    parser = _command(commands, name, help, _later(module, function))
+    if name == chosen:
+        importlib.import_module(f"{_PACKAGE}.{module}").add_arguments(parser)
+
+
+def _add_own(commands: Parsers, chosen: str, name: str, help: str, module: str, function: str) -> None:
+    """Add a command whose module adds it itself."""
+    if name == chosen:
+        getattr(importlib.import_module(f"{_PACKAGE}.{module}"), function)(commands)
+    else:
+        _command(commands, name, help, _later(module, function))
+
+
 def _command(
-    commands: Commands[argparse.ArgumentParser], name: str, help: str, run: Callable[[argparse.Namespace], int]
+    commands: Parsers, name: str, help: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=help[:1].upper() + help[1:] + "."
@@ -80,7 +117,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_ui(commands: Commands[argparse.ArgumentParser]) -> None:
+def _add_ui(commands: Parsers) -> None:
     settings = load_settings()
     ui = _command(commands, "ui", "serve the dashboard for a tracker folder", _ui)
     ui.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
@@ -90,14 +127,14 @@ def _add_ui(commands: Commands[argparse.ArgumentParser]) -> None:
     ui.add_argument("--no-browser", dest="browser", action="store_false", help="do not open a browser")
 
 
-def _add_journal(commands: Commands[argparse.ArgumentParser]) -> None:
+def _add_journal(commands: Parsers) -> None:
     journal = commands.add_parser("journal", help="look into the journals of a run")
     actions = journal.add_subparsers(title="actions", required=True, metavar="ACTION")
     target_help = "a .journal file, a run's folder, or project/id"
-    cat = _command(actions, "cat", "print the records of a journal, one a line", cli_journal.cat)
+    cat = _command(actions, "cat", "print the records of a journal, one a line", _later("cli_journal", "cat"))
     cat.add_argument("target", metavar="JOURNAL", help=target_help)
     _add_output(cat)
-    verify = _command(actions, "verify", "check every block and record of a journal", cli_journal.verify)
+    verify = _command(actions, "verify", "check every block and record of a journal", _later("cli_journal", "verify"))
     verify.add_argument("target", metavar="JOURNAL", nargs="?", help=f"{target_help} (default: all in the folder)")
     _add_output(verify)
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tracker_core.errors import NotFoundError
+from tracker_core.journal_format import Kind
 from tracker_core.journal_reader import JournalBatch, JournalReader
 from tracker_core.paths import JOURNAL_SUFFIX, find_folder, run_folder
 from tracker_core.records import KIND_OF
@@ -48,7 +49,7 @@ def _of_batch(batch: JournalBatch) -> Iterator[tuple[int, str, dict[str, Any]]]:
     for group in batch.row_groups:
         for sequence, step, wall_time_ns, values in group.rows():
             row = {"step": step, "wall_time_ns": wall_time_ns, **dict(zip(group.keys, values, strict=True))}
-            yield sequence, "ROW", row
+            yield sequence, Kind(group.kind).name, row
     for sequence, record in batch.records:
         yield sequence, KIND_OF[type(record)].name, msgspec.to_builtins(record)
 
@@ -81,8 +82,10 @@ def _report(path: str) -> dict[str, Any]:
     damage = []
     while True:
         batch = reader.read(_STEP_BYTES)
-        n_rows += sum(len(group.sequences) for group in batch.row_groups)
-        n_records += len(batch.records) + batch.n_unknown
+        n_packed = sum(len(group.sequences) for group in batch.row_groups)
+        n_in_groups = sum(len(group.sequences) for group in batch.row_groups if group.kind == Kind.ROW)
+        n_rows += n_in_groups
+        n_records += len(batch.records) + batch.n_unknown + n_packed - n_in_groups
         damage += [msgspec.to_builtins(found) for found in batch.damage]
         if not batch.n_bytes:
             break

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 
 from tracker_core.journal_reader import Damage
-from tracker_core.metrics import MetricStats
 from tracker_core.records import (
+    CLOSING_STATES,
+    Clock,
     Config,
+    Console,
     Dropped,
+    Environment,
+    File,
     MetricDefinition,
     Record,
     RunEdit,
@@ -21,19 +24,13 @@ from tracker_core.records import (
     Suspended,
 )
 
+from .chunk_codec import pack_bytes, unpack_bytes
+from .metric_fold import MetricFold, add_block
 from .nesting import check_depth
-from .row_blocks import INTEGER_CODES, OBJECT_CODE, RowBlock, numeric_stats
+from .row_blocks import OBJECT_CODE, RowBlock
 
-_MAX_DAMAGE_NOTES = 100
-
-
-class MetricFold(msgspec.Struct, array_like=True):
-    """Aggregates of one metric in one journal, and between which sequence numbers."""
-
-    stats: MetricStats
-    first_sequence: int
-    last_sequence: int
-    is_integer: bool
+SYSTEM_PREFIX = "system/"
+_MAX_NOTES = 100
 
 
 class ObjectFold(msgspec.Struct, array_like=True):
@@ -53,7 +50,28 @@ class DamageNote(msgspec.Struct, array_like=True):
     reason: str
 
 
-class JournalFold(msgspec.Struct):
+class SignalNote(msgspec.Struct, array_like=True):
+    """A signal that the process received and lived on after."""
+
+    name: str
+    at_ns: int
+
+
+class ClockNote(msgspec.Struct, array_like=True):
+    """When the wall clock moved, and by how much."""
+
+    at_ns: int
+    jumped_ns: int
+
+
+class FoldDetails(msgspec.Struct):
+    """What only a run's own page needs: kept packed, so that a list of very many runs opens at once."""
+
+    system: dict[str, MetricFold] = {}
+    environment: dict[str, Any] = {}
+
+
+class JournalFold(msgspec.Struct, dict=True):
     """The sum of a journal's records up to some sequence number. Mutable; owned by the journal's tail."""
 
     session: Session | None = None
@@ -72,20 +90,36 @@ class JournalFold(msgspec.Struct):
     n_unknown: int = 0
     n_dropped: int = 0
     n_suspensions: int = 0
+    suspended_ns: int = 0
     is_suspended: bool = False
     damage: list[DamageNote] = []
     first_ns: int = 0
     last_ns: int = 0
+    signals: list[SignalNote] = []
+    n_clock_jumps: int = 0
+    clock_jumps: list[ClockNote] = []
+    has_console: bool = False
+    has_system: bool = False
+    n_console_left_out: int = 0
+    packed_details: bytes = b""
 
     def add_record(self, record: Record) -> str | None:
-        """Take a record in. Returns the kind of change that it means to a viewer: state, config, summary or None."""
+        """Take a record in. Returns the kind of change that it means to a viewer, such as state or config, or None.
+
+        Raises:
+            ValueError: a value is nested too deep; nothing was taken in.
+        """
+        kind = self._take(record)
         self._see_time(record.wall_time_ns)
+        return kind
+
+    def _take(self, record: Record) -> str | None:
         match record:
             case Session():
                 self.session = record
                 return "state"
             case State():
-                self.state = record
+                self._change_state(record)
                 return "state"
             case Config():
                 _apply(self.config, self.config_removed, record)
@@ -99,45 +133,87 @@ class JournalFold(msgspec.Struct):
             case RunEdit():
                 self._edit(record)
                 return "config"
+            case Environment():
+                check_depth(record.values)
+                self._own_details().environment.update(record.values)
+                return "environment"
+            case Console():
+                self.has_console = True
+                self.n_console_left_out = _added(self.n_console_left_out, record.n_left_out)
+                return "console"
+            case File():
+                return "files"
+        return self._take_trouble(record)
+
+    def _take_trouble(self, record: Record) -> str | None:
+        match record:
             case Dropped():
-                self.n_dropped += record.n_rows
-                return "state"
+                self.n_dropped = _added(self.n_dropped, record.n_rows)
             case Suspended():
                 self.n_suspensions += 1
+                self.suspended_ns = _added(self.suspended_ns, record.ended_ns - record.began_ns)
                 self.is_suspended = record.ended_ns <= 0
-                return "state"
-        return None
+            case Clock():
+                self.n_clock_jumps += 1
+                self.clock_jumps = [*self.clock_jumps, ClockNote(record.wall_time_ns, record.jumped_ns)][-_MAX_NOTES:]
+            case _:
+                return None
+        return "state"
 
     def add_rows(self, block: RowBlock) -> None:
         """Take rows in. Blocks may come in any order as long as each is in sequence order itself."""
         if not len(block):
             return
-        self.n_rows += len(block)
         self._see_time(int(block.wall_time_ns.min()))
         self._see_time(int(block.wall_time_ns.max()))
-        first, last = int(block.sequences[0]), int(block.sequences[-1])
-        for index, column in numeric_stats(block):
-            is_integer = block.codes[index] in INTEGER_CODES and column.max <= (1 << 63) - 1
-            stats = MetricStats(
-                column.n, column.n_nonfinite, column.first, column.last, column.min, column.max, column.sum
-            )
-            added = MetricFold(stats, first, last, is_integer)
-            known = self.metrics.get(block.keys[index])
-            self.metrics[block.keys[index]] = added if known is None else merge_metric(known, added)
+        if block.is_system:
+            self.has_system = True
+            add_block(self._own_details().system, block)
+            return
+        self.n_rows += len(block)
+        add_block(self.metrics, block)
         for index, code in enumerate(block.codes):
             if code == OBJECT_CODE:
-                self._see_object(block.keys[index], len(block), block.column(index)[-1], last)
+                self._see_object(block.keys[index], len(block), block.column(index)[-1], int(block.sequences[-1]))
 
     def add_damage(self, damage: Damage) -> None:
         """Note damage; beyond a bound only the loss goes on being counted, in the last note."""
         note = DamageNote(damage.offset, damage.n_bytes, damage.n_lost_records, damage.reason)
-        if len(self.damage) < _MAX_DAMAGE_NOTES:
+        if len(self.damage) < _MAX_NOTES:
             self.damage.append(note)
             return
         last = self.damage[-1]
         last.n_bytes += note.n_bytes
         last.n_lost = (last.n_lost or 0) + (note.n_lost or 0)
         last.reason = "further damage, added up"
+
+    def details(self) -> FoldDetails:
+        """Return the details, for reading only."""
+        own: FoldDetails | None = self.__dict__.get("own_details")
+        return own or (_details_decoder.decode(unpack_bytes(self.packed_details)) if self.packed_details else _NOTHING)
+
+    def _own_details(self) -> FoldDetails:
+        """Return the details to be changed."""
+        own: FoldDetails | None = self.__dict__.get("own_details")
+        if own is None:
+            packed = self.packed_details
+            own = _details_decoder.decode(unpack_bytes(packed)) if packed else FoldDetails()
+            self.__dict__["own_details"] = own
+        return own
+
+    def pack_details(self) -> None:
+        """Bring `packed_details` up to date."""
+        own: FoldDetails | None = self.__dict__.get("own_details")
+        if own is not None:
+            self.packed_details = pack_bytes(_encoder.encode(own))
+
+    def _change_state(self, record: State) -> None:
+        is_notice = record.state == "running" and bool(record.signal)
+        if is_notice:
+            self.signals = [*self.signals, SignalNote(record.signal, record.wall_time_ns)][-_MAX_NOTES:]
+        # A signal that was survived does not take back that the process expects to be stopped.
+        if not is_notice or self.state is None or self.state.state in CLOSING_STATES:
+            self.state = record
 
     def _edit(self, edit: RunEdit) -> None:
         self.name = self.name if edit.name is None else edit.name
@@ -158,33 +234,12 @@ class JournalFold(msgspec.Struct):
         self.last_ns = max(self.last_ns, wall_time_ns)
 
 
-def merge_metric(one: MetricFold, other: MetricFold) -> MetricFold:
-    """Return the aggregates of both. Which is first or last is decided by sequence."""
-    a, b = one.stats, other.stats
-    earliest = a if one.first_sequence <= other.first_sequence else b
-    latest = b if other.last_sequence >= one.last_sequence else a
-    stats = MetricStats(
-        a.n + b.n,
-        a.n_nonfinite + b.n_nonfinite,
-        earliest.first,
-        latest.last,
-        _over_finite(min, a.n, a.min, b.n, b.min),
-        _over_finite(max, a.n, a.max, b.n, b.max),
-        a.sum + b.sum,
-    )
-    return MetricFold(
-        stats,
-        min(one.first_sequence, other.first_sequence),
-        max(one.last_sequence, other.last_sequence),
-        one.is_integer and other.is_integer,
-    )
+_NOTHING = FoldDetails()
 
 
-def _over_finite(choose: Any, n_a: int, a: float, n_b: int, b: float) -> float:
-    if n_a and n_b:
-        chosen: float = choose(a, b)
-        return chosen
-    return a if n_a else b if n_b else math.nan
+def _added(total: int, more: int) -> int:
+    """Return a sum that stays storable whatever a journal says."""
+    return min(total + max(0, more), 1 << 62)
 
 
 def _apply(values: dict[str, Any], removed: set[str], change: Config | Summary) -> None:
@@ -199,10 +254,12 @@ def _apply(values: dict[str, Any], removed: set[str], change: Config | Summary) 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(JournalFold)
+_details_decoder = msgspec.msgpack.Decoder(FoldDetails)
 
 
 def encode_fold(fold: JournalFold) -> bytes:
     """Return the fold as the index keeps it."""
+    fold.pack_details()
     return _encoder.encode(fold)
 
 

@@ -5,32 +5,33 @@ from __future__ import annotations
 import os
 import threading
 import time
-import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tracker_core.errors import NotFoundError, UsageError
-from tracker_core.paths import FOLDER_NAME, check_project, project_dir_name
 from tracker_core.process import is_dead
 from tracker_core.settings import load_settings
 
+from .fold import SYSTEM_PREFIX, JournalFold
 from .folder_index import SEAL_BATCH_BYTES, FolderIndex
+from .folder_naming import project_of, tracker_folder
 from .journal_scan import JournalScan
 from .journal_tail import JournalTail
-from .row_reader import Row, rows_of_block, rows_of_chunk
-from .run_view import (
+from .kept_files import KeptFile, latest_files
+from .row_reader import Row, in_order, overlapping, rows_of_block, rows_of_chunk
+from .run_console import RunConsole
+from .run_details import RunDetails, view_details
+from .run_states import (
     FINAL_STATES,
     PRIMARY_WRITER,
     JournalStatus,
-    RunView,
+    recording_journals,
     run_state,
     shown_journals,
-    view_run,
     writer_journals,
 )
-from .series import Series, SeriesPart, join_parts
-from .store_read import SealedColumns
+from .run_view import RunView, view_run
+from .series import Series, join_parts
 
 SEAL_BYTES = 1 << 20
 _WORTHWHILE_BYTES = 256
@@ -40,7 +41,8 @@ RunKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What `refresh` found new in one run; `kinds` are of points, state, config, summary, new, removed."""
+    """What `refresh` found new in one run; `kinds` are of points, system, console,
+    environment, files, state, config, summary, new, removed."""
 
     project: str
     run: str
@@ -80,7 +82,7 @@ class LocalFolder:
         seal_bytes: int = SEAL_BYTES,
         heartbeat_timeout_s: float | None = None,
     ) -> None:
-        self.path = _tracker_folder(os.fspath(path))
+        self.path = tracker_folder(os.fspath(path))
         self._seal_bytes = seal_bytes
         self._heartbeat_timeout_s = heartbeat_timeout_s or load_settings().heartbeat_timeout_s
         self._lock = threading.RLock()
@@ -139,51 +141,97 @@ class LocalFolder:
         """Return the path of the folder that holds a run's journals."""
         return os.path.join(self.path, "runs", *view.journals[0].split("/")[:2])
 
-    def series(self, project: str, run_id: str, key: str, writer: str = PRIMARY_WRITER) -> Series:
+    def details(self, project: str, run_id: str, writer: str | None = None) -> RunDetails:
+        """Return what only a run's own page needs, with the system metrics of `writer`, or of the one that is shown.
+
+        Raises NotFoundError where there is no such run.
+        """
+        with self._lock:
+            return view_details(self._statuses(self._known(project, run_id)), _one_writer(writer))
+
+    def console(self, project: str, run_id: str, writer: str | None = None) -> RunConsole:
+        """Return the output of a run: that which `tracker run` recorded, else the primary writer's.
+
+        Raises:
+            NotFoundError: there is no such run, or no such writer.
+        """
+        with self._lock:
+            run = self._known(project, run_id)
+            tails = self._tails_of_recorder(run, writer, lambda fold: fold.has_console)
+        if not tails:
+            writers = ", ".join(sorted({tail.found.writer for tail in run.tails.values()}))
+            raise NotFoundError(f"run {project}/{run_id} has no writer {writer!r}; it has {writers}")
+        return RunConsole(self._lock, self._index, tails)
+
+    def files(self, project: str, run_id: str) -> list[KeptFile]:
+        """Return the files kept with a run by all its writers, by path; of each the one saved last."""
+        with self._lock:
+            tails = self._tails_of(self._known(project, run_id), "*")
+            return latest_files([file for tail in tails for file in self._index.files(tail)])
+
+    def series(self, project: str, run_id: str, key: str, writer: str | None = None) -> Series:
         """Return every point of a metric, in the order logged.
 
         Raises:
             NotFoundError: there is no such run, or it never logged this metric.
+            UsageError: a system metric of all writers at once is asked for.
         """
         found = self.series_of(project, [run_id], key, writer)[run_id]
         if not len(found):
             where = f"{self.path}: run {project}/{run_id}"
-            raise NotFoundError(f"{where} has no metric {key!r} of writer {writer!r}; see the run's metrics")
+            by = "" if writer is None else f" of writer {writer!r}"
+            raise NotFoundError(f"{where} has no metric {key!r}{by}; see the run's metrics")
         return found
 
     def series_of(
-        self, project: str, run_ids: Sequence[str], key: str, writer: str = PRIMARY_WRITER, with_order: bool = True
+        self, project: str, run_ids: Sequence[str], key: str, writer: str | None = None, with_order: bool = True
     ) -> dict[str, Series]:
         """Return a metric of several runs, read in one transaction; a run that did not log it has an empty series.
 
+        Args:
+            project: the runs' project.
+            run_ids: the runs.
+            key: the metric; one that begins with "system/" may be a system metric.
+            writer: whose points, "*" for all. Default: the primary writer's; of system metrics those that
+                `tracker run` recorded, if it did.
+            with_order: False leaves `Series.order` empty.
+
         Raises:
             NotFoundError: there is no such run.
+            UsageError: a system metric of all writers at once is asked for.
         """
         with self._lock:
-            tails = {}
-            for run_id in run_ids:
-                run = self._known(project, run_id)
-                tails[run_id] = [tail for tail in self._tails_of(run, writer) if _has_key(tail, key)]
-            flat = [tail for members in tails.values() for tail in members]
-            sealed = self._index.columns(flat, key)
-            parts = {
-                run_id: [_parts(tail, sealed[tail.found.name], key) for tail in members]
-                for run_id, members in tails.items()
-            }
-        return {run_id: join_parts(journals, with_order) for run_id, journals in parts.items()}
+            chosen = {run_id: self._tails_with(self._known(project, run_id), key, writer) for run_id in run_ids}
+            parts = {}
+            for is_system in (False, True):
+                wanted = [
+                    tail for tails, is_of_system in chosen.values() if is_of_system == is_system for tail in tails
+                ]
+                parts[is_system] = self._index.parts(wanted, key, is_system)
+        return {
+            run_id: join_parts([parts[is_system][tail.found.name] for tail in tails], with_order)
+            for run_id, (tails, is_system) in chosen.items()
+        }
 
     def rows(
-        self, project: str, run_id: str, keys: Sequence[str] | None = None, writer: str = PRIMARY_WRITER
+        self,
+        project: str,
+        run_id: str,
+        keys: Sequence[str] | None = None,
+        writer: str | None = None,
+        is_system: bool = False,
     ) -> Iterator[Row]:
         """Yield every row in the order logged, with those of its metrics that are in `keys` (None: all).
 
-        A row that has none of them is left out. Raises NotFoundError where there is no such run.
+        A row that has none of them is left out. With `is_system`, samples of the machine instead of logged rows.
+        Raises NotFoundError where there is no such run, UsageError for the samples of all writers at once.
         """
         with self._lock:
-            tails = self._tails_of(self._known(project, run_id), writer)
+            run = self._known(project, run_id)
+            tails = self._sampling_tails(run, writer) if is_system else self._tails_of(run, writer or PRIMARY_WRITER)
         wanted = None if keys is None else frozenset(keys)
         for tail in tails:
-            yield from self._rows_of_journal(tail, wanted)
+            yield from self._rows_of_journal(tail, wanted, is_system)
 
     # -- following the journals
 
@@ -240,7 +288,7 @@ class LocalFolder:
     def _place(self, tail: JournalTail, found: set[str], kinds: dict[RunKey, set[str]]) -> None:
         """Put a journal under its run, which is known for certain once its first record has been read."""
         name = tail.found.name
-        key = (_project_of(tail), tail.found.run_id)
+        key = (project_of(tail), tail.found.run_id)
         before = self._key_of.get(name)
         if before is not None and before != key:
             run = self._runs[before]
@@ -263,7 +311,7 @@ class LocalFolder:
             if run.is_settled:
                 continue
             journals = [self._status(tail, now) for tail in run.tails.values()]
-            state = run_state(writer_journals(shown_journals(journals))[-1])
+            state = run_state(shown_journals(journals))
             run.is_settled = state in FINAL_STATES
             if state != run.state:
                 if run.state:
@@ -282,14 +330,32 @@ class LocalFolder:
     def _view(self, key: RunKey) -> RunView:
         run = self._runs[key]
         if run.view is None:
-            now = time.time()
-            run.view = view_run(*key, [self._status(tail, now) for tail in run.tails.values()])
+            run.view = view_run(*key, self._statuses(run))
             run.state = run.view.state
         return run.view
 
+    def _statuses(self, run: _Run) -> list[JournalStatus]:
+        now = time.time()
+        return [self._status(tail, now) for tail in run.tails.values()]
+
     def _tails_of(self, run: _Run, writer: str) -> list[JournalTail]:
-        journals = [self._status(tail, 0.0) for tail in run.tails.values()]
-        return [run.tails[journal.name] for journal in writer_journals(shown_journals(journals), writer)]
+        shown = shown_journals(self._statuses(run))
+        return [run.tails[journal.name] for journal in writer_journals(shown, writer)]
+
+    def _tails_of_recorder(
+        self, run: _Run, writer: str | None, has_records: Callable[[JournalFold], bool]
+    ) -> list[JournalTail]:
+        shown = shown_journals(self._statuses(run))
+        return [run.tails[journal.name] for journal in recording_journals(shown, writer, has_records)]
+
+    def _sampling_tails(self, run: _Run, writer: str | None) -> list[JournalTail]:
+        return self._tails_of_recorder(run, _one_writer(writer), lambda fold: fold.has_system)
+
+    def _tails_with(self, run: _Run, key: str, writer: str | None) -> tuple[list[JournalTail], bool]:
+        """Return the journals that may have points of a metric, and whether it is a system metric."""
+        logged = [tail for tail in self._tails_of(run, writer or PRIMARY_WRITER) if _has_key(tail, key)]
+        is_system = not logged and key.startswith(SYSTEM_PREFIX)
+        return (self._sampling_tails(run, writer) if is_system else logged), is_system
 
     def _status(self, tail: JournalTail, now_s: float) -> JournalStatus:
         found, session = tail.found, tail.fold.session
@@ -301,86 +367,32 @@ class LocalFolder:
         notes, modified_ns = tail.damage_notes(), int(tail.modified_s * 1e9)
         return JournalStatus(found.name, found.writer, found.session, tail.fold, notes, is_alive, modified_ns)
 
-    def _rows_of_journal(self, tail: JournalTail, keys: frozenset[str] | None) -> Iterator[Row]:
+    def _rows_of_journal(self, tail: JournalTail, keys: frozenset[str] | None, is_system: bool) -> Iterator[Row]:
         """Yield the rows of one journal, reading one overlapping run of sealed chunks at a time."""
         with self._lock:
-            sealed = self._index.keys_in_order(tail)
-            blocks = list(tail.rows.blocks())
+            sealed = self._index.keys_in_order(tail, is_system)
+            blocks = [block for block in tail.rows.blocks() if block.is_system == is_system]
         reached = 0
-        for chunk_ids, stop in _overlapping(sealed.chunks):
+        for chunk_ids, stop in overlapping(sealed.chunks):
             with self._lock:
                 chunks = [self._index.rows(chunk_id, sealed.build) for chunk_id in chunk_ids]
                 if None in chunks:
                     # The index was lost or built anew meanwhile. The journal still has everything.
-                    blocks = self._index.all_rows(tail)
+                    blocks = self._index.all_rows(tail, is_system)
                     break
-            yield from _in_order(rows_of_chunk(chunk, keys) for chunk in chunks if chunk is not None)
+            yield from in_order(rows_of_chunk(chunk, keys) for chunk in chunks if chunk is not None)
             reached = stop
         else:
             reached = sealed.next_sequence
-        yield from _in_order(rows_of_block(block.between(reached, 1 << 62), keys) for block in blocks)
+        yield from in_order(rows_of_block(block.between(reached, 1 << 62), keys) for block in blocks)
 
 
-def _tracker_folder(path: str) -> str:
-    absolute = os.path.abspath(os.path.expanduser(path))
-    inside = os.path.join(absolute, FOLDER_NAME)
-    is_outer = not os.path.isdir(os.path.join(absolute, "runs")) and os.path.isdir(inside)
-    return inside if is_outer else absolute
-
-
-def _project_of(tail: JournalTail) -> str:
-    session, project_dir = tail.fold.session, tail.found.project_dir
-    if session is not None:
-        try:
-            if project_dir_name(check_project(session.project)) == project_dir:
-                return session.project
-        except UsageError:
-            pass
-    return _project_of_dir(project_dir)
-
-
-def _project_of_dir(project_dir: str) -> str:
-    """Return the name that a project's folder stands for, or the folder's own name where it stands for none."""
-    try:
-        name = check_project(urllib.parse.unquote(project_dir))
-    except UsageError:
-        return project_dir
-    return name if project_dir_name(name) == project_dir else project_dir
+def _one_writer(writer: str | None) -> str | None:
+    if writer == "*":
+        expected = "the name of one writer, or none"
+        raise UsageError("writer", "'*' for system metrics", expected, "ask for each machine on its own")
+    return writer
 
 
 def _has_key(tail: JournalTail, key: str) -> bool:
     return key in tail.fold.metrics or key in tail.fold.objects
-
-
-def _parts(tail: JournalTail, sealed: SealedColumns, key: str) -> list[SeriesPart]:
-    parts = list(sealed.parts)
-    for block, index in tail.rows.columns(key):
-        rest = block.between(sealed.next_sequence, 1 << 62)
-        if len(rest):
-            parts.append(_tail_part(rest.sequences, rest.steps, rest.wall_time_ns, rest.column(index)))
-    return parts
-
-
-def _tail_part(sequences: Any, steps: Any, wall_time_ns: Any, values: Any) -> SeriesPart:
-    first, last = int(sequences[0]), int(sequences[-1])
-    return SeriesPart(first, last, steps, wall_time_ns, values, lambda: sequences)
-
-
-def _in_order(parts: Iterable[Iterable[tuple[int, Row]]]) -> Iterator[Row]:
-    rows = [row for part in parts for row in part]
-    rows.sort(key=lambda item: item[0])
-    return (row for _, row in rows)
-
-
-def _overlapping(chunks: Sequence[tuple[int, int, int]]) -> Iterator[tuple[list[int], int]]:
-    """Yield chunk ids in groups whose sequence ranges do not overlap those of others, with where each group stops."""
-    group: list[int] = []
-    end = -1
-    for chunk_id, first, last in chunks:
-        if group and first > end:
-            yield group, end + 1
-            group = []
-        group.append(chunk_id)
-        end = max(end, last)
-    if group:
-        yield group, end + 1

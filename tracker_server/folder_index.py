@@ -5,13 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
+from .console_chunks import ConsoleLines, decode_lines, decode_numbers
+from .console_log import ConsoleLog, ConsolePiece
 from .journal_scan import JournalPath
 from .journal_tail import JournalTail
+from .kept_files import KeptFile
 from .row_blocks import RowBlock
-from .store_read import IndexReader, IndexUnreadableError, SealedColumns, SealedJournal, SealedKeys, SealedRows
+from .series import SeriesPart
+from .store_read import (
+    IndexReader,
+    IndexUnreadableError,
+    SealedColumns,
+    SealedConsole,
+    SealedFiles,
+    SealedJournal,
+    SealedKeys,
+    SealedRows,
+)
 from .store_write import IndexWriter, index_writer
 
 SEAL_BATCH_BYTES = 64 << 20
@@ -85,14 +99,19 @@ class FolderIndex:
                 self._restart(tail)
         return True
 
-    def columns(self, tails: Sequence[JournalTail], key: str) -> dict[str, SealedColumns]:
+    def parts(self, tails: Sequence[JournalTail], key: str, is_system: bool) -> dict[str, list[SeriesPart]]:
+        """Return all points of a metric, by journal."""
+        sealed = self._columns(tails, key, is_system)
+        return {tail.found.name: _parts(tail, sealed[tail.found.name], key, is_system) for tail in tails}
+
+    def _columns(self, tails: Sequence[JournalTail], key: str, is_system: bool) -> dict[str, SealedColumns]:
         """Return the sealed parts of a metric, by journal, such that none has a gap to what its tail holds."""
         names = [tail.found.name for tail in tails]
         if not names:
             return {}
         for attempt in range(_ATTEMPTS):
             try:
-                found = self._reader.columns(names, key)
+                found = self._reader.columns(names, key, is_system)
             except (IndexUnreadableError, ValueError):
                 break
             for tail in tails:
@@ -109,10 +128,10 @@ class FolderIndex:
                 _read_whole(tail)
         return {name: SealedColumns() for name in names}
 
-    def keys_in_order(self, tail: JournalTail) -> SealedKeys:
+    def keys_in_order(self, tail: JournalTail, is_system: bool) -> SealedKeys:
         """Return the sealed chunks of a journal, such that there is no gap to what its tail holds."""
         try:
-            found = self._reader.keys_in_order(tail.found.name)
+            found = self._reader.keys_in_order(tail.found.name, is_system)
         except IndexUnreadableError:
             found = SealedKeys()
         if tail.is_outdated_in_index:
@@ -122,10 +141,55 @@ class FolderIndex:
             return SealedKeys()
         return found
 
-    def all_rows(self, tail: JournalTail) -> list[RowBlock]:
+    def all_rows(self, tail: JournalTail, is_system: bool) -> list[RowBlock]:
         """Return all rows of a journal, read from its file."""
         _read_whole(tail)
-        return list(tail.rows.blocks())
+        return [block for block in tail.rows.blocks() if block.is_system == is_system]
+
+    def console(self, tail: JournalTail) -> ConsoleLog:
+        """Return where the lines of a journal's output are, such that none is missing between index and tail."""
+        try:
+            sealed = self._reader.console(tail.found.name)
+        except (IndexUnreadableError, ValueError):
+            sealed = SealedConsole()
+        if tail.is_outdated_in_index:
+            sealed = SealedConsole()
+        elif sealed.next_sequence < tail.base_sequence:
+            _read_whole(tail)
+            sealed = SealedConsole()
+        return ConsoleLog([*self._sealed_pieces(sealed), *_tail_pieces(tail, sealed.next_sequence)])
+
+    def all_console(self, tail: JournalTail) -> ConsoleLog:
+        """Return a journal's output, read from its file."""
+        _read_whole(tail)
+        return ConsoleLog(list(_tail_pieces(tail, 0)))
+
+    def _sealed_pieces(self, sealed: SealedConsole) -> Iterator[ConsolePiece]:
+        for chunk in sealed.chunks:
+            load = partial(self._console_lines, chunk.chunk_id, sealed.build)
+            yield ConsolePiece(chunk.first_number, chunk.last_number, chunk.numbers, load)
+
+    def _console_lines(self, chunk_id: int, build: str) -> ConsoleLines:
+        try:
+            lines = self._reader.console_lines(chunk_id, build)
+        except (IndexUnreadableError, ValueError):
+            lines = None
+        if lines is None:
+            raise LostPieceError
+        return lines
+
+    def files(self, tail: JournalTail) -> list[KeptFile]:
+        """Return every file that a journal says was kept, each time that it was."""
+        try:
+            sealed = self._reader.files(tail.found.name)
+        except IndexUnreadableError:
+            sealed = SealedFiles()
+        if tail.is_outdated_in_index:
+            sealed = SealedFiles()
+        elif sealed.next_sequence < tail.base_sequence:
+            _read_whole(tail)
+            sealed = SealedFiles()
+        return [*sealed.files, *(file for sequence, file in tail.files if sequence >= sealed.next_sequence)]
 
     def rows(self, chunk_id: int, build: str) -> SealedRows | None:
         """Return one chunk of this build of the index, or None where that was lost meanwhile."""
@@ -147,6 +211,36 @@ class FolderIndex:
         except msgspec.MsgspecError:
             tail.begin(None)
         _read_on(tail)
+
+
+class LostPieceError(Exception):
+    """The index was lost or built anew while it was read. The journal still has everything."""
+
+
+def _parts(tail: JournalTail, sealed: SealedColumns, key: str, is_system: bool) -> list[SeriesPart]:
+    parts = list(sealed.parts)
+    for block, index in tail.rows.columns(key, is_system):
+        rest = block.between(sealed.next_sequence, 1 << 62)
+        if len(rest):
+            parts.append(_tail_part(rest, index))
+    return parts
+
+
+def _tail_part(block: RowBlock, index: int) -> SeriesPart:
+    first, last = int(block.sequences[0]), int(block.sequences[-1])
+    values = block.column(index)
+    return SeriesPart(first, last, block.steps, block.wall_time_ns, values, lambda: block.sequences)
+
+
+def _tail_pieces(tail: JournalTail, next_sequence: int) -> Iterator[ConsolePiece]:
+    for chunk in tail.console.chunks:
+        if chunk.last_sequence >= next_sequence:
+            numbers = decode_numbers(chunk.first_number, chunk.n_lines, chunk.numbers) if chunk.numbers else None
+            yield ConsolePiece(chunk.first_number, chunk.last_number, numbers, partial(decode_lines, chunk))
+    lines = tail.console.open_lines()
+    if lines is not None:
+        first, last = int(lines.numbers[0]), int(lines.numbers[-1])
+        yield ConsolePiece(first, last, None if last - first + 1 == len(lines) else lines.numbers, lambda: lines)
 
 
 def _batches(tails: Sequence[JournalTail]) -> Iterator[list[JournalTail]]:

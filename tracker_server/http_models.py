@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from .kept_files import KeptFile
+from .run_console import ConsoleMatches, ConsoleWindow
+from .run_details import RunDetails
 from .run_view import MetricView, RunView, flat, json_number
 
 
@@ -29,12 +32,30 @@ class ProjectList(msgspec.Struct):
     projects: list[ProjectRow]
 
 
-class RunHealth(msgspec.Struct):
-    """What a run lost: rows that could not be kept, damaged places, rows waiting in memory at the moment."""
+class ClockJump(msgspec.Struct):
+    """The wall clock of a machine was set, or the machine slept."""
+
+    writer: str
+    at_s: float
+    jumped_s: float
+
+
+class RunHealth(msgspec.Struct, kw_only=True):
+    """How well a run is recorded.
+
+    n_dropped rows could not be kept, n_damaged places of its journals cannot be read, n_unknown records are of a
+    newer version, n_console_left_out lines of output went over the bound. While suspended, rows waited in memory.
+    """
 
     n_dropped: int
     n_damaged: int
     is_suspended: bool
+    n_suspensions: int
+    suspended_s: float
+    n_clock_jumps: int
+    clock_jumps: list[ClockJump]
+    n_console_left_out: int
+    n_unknown: int
 
 
 class RunRow(msgspec.Struct, kw_only=True):
@@ -48,6 +69,9 @@ class RunRow(msgspec.Struct, kw_only=True):
     ended_s: float | None
     updated_s: float
     duration_s: float
+    exit_code: int | None
+    signal: str
+    is_preempting: bool
     group: str
     job_type: str
     tags: list[str]
@@ -124,17 +148,83 @@ class DamageRow(msgspec.Struct):
     n_lost: int | None
 
 
+class SignalRow(msgspec.Struct):
+    """A signal that a process of the run received and lived on after."""
+
+    name: str
+    writer: str
+    at_s: float
+
+
+class FileRow(msgspec.Struct):
+    """A file kept with the run, as last saved; GET .../files/{path} has its bytes."""
+
+    path: str
+    size_bytes: int
+    kind: str
+    digest: str
+    saved_s: float
+
+
+class ConsoleState(msgspec.Struct):
+    """How much output there is, of the writer that is shown; `writers` recorded any."""
+
+    n_lines: int
+    n_left_out: int
+    writer: str | None
+    writers: list[str]
+
+
 class RunDetail(RunRow, kw_only=True):
-    """One run with everything but its points."""
+    """One run with everything but its points and lines of output."""
 
     config_nested: dict[str, Any]
     summary_nested: dict[str, Any]
     metrics: list[RunMetric]
+    system_metrics: list[RunMetric]
+    system_writers: list[str]
+    environment: dict[str, Any]
+    files: list[FileRow]
+    console: ConsoleState
     error: RunFailure | None
-    exit_code: int | None
+    signals: list[SignalRow]
     sessions: list[SessionRow]
     damage: list[DamageRow]
     folder: str
+
+
+class ConsoleRowModel(msgspec.Struct):
+    """A line of output. `stream` is 1 for stdout, 2 for stderr; `text` may hold ANSI colours."""
+
+    number: int
+    time_s: float
+    stream: int
+    text: str
+    session: str
+
+
+class ConsolePage(msgspec.Struct):
+    """Lines that follow one another; `n_lines` there are in all, from 0 on, over all sessions of the attempt."""
+
+    n_lines: int
+    first: int
+    n_left_out: int
+    lines: list[ConsoleRowModel]
+
+
+class ConsoleMatch(msgspec.Struct):
+    """A line that holds the text searched for."""
+
+    number: int
+    text: str
+
+
+class ConsoleSearch(msgspec.Struct):
+    """The first of all `n_matches` lines; `is_complete` where these are all."""
+
+    n_matches: int
+    is_complete: bool
+    matches: list[ConsoleMatch]
 
 
 class SeriesPoints(msgspec.Struct):
@@ -151,8 +241,8 @@ def run_row(view: RunView) -> RunRow:
     return RunRow(**_row_fields(view))
 
 
-def run_detail(view: RunView, folder: str) -> RunDetail:
-    """Return a run as its own page shows it."""
+def run_detail(view: RunView, details: RunDetails, files: list[KeptFile], n_lines: int, folder: str) -> RunDetail:
+    """Return a run as its own page shows it; `n_lines` of output, of the writer that is shown."""
     error = view.error
     return RunDetail(
         **_row_fields(view),
@@ -160,7 +250,12 @@ def run_detail(view: RunView, folder: str) -> RunDetail:
         summary_nested=json_number(view.summary),
         metrics=[_run_metric(metric) for metric in view.metrics.values()],
         error=RunFailure(error.type, error.message, error.traceback) if error else None,
-        exit_code=view.exit_code,
+        system_metrics=[_run_metric(metric) for metric in details.system.values()],
+        system_writers=details.system_writers,
+        environment=json_number(details.environment),
+        files=[FileRow(file.path, file.size_bytes, file.kind, file.digest, file.saved_ns / 1e9) for file in files],
+        console=ConsoleState(n_lines, view.n_console_left_out, details.console_writer, details.console_writers),
+        signals=[SignalRow(signal.name, signal.writer, signal.at_ns / 1e9) for signal in view.signals],
         sessions=[
             SessionRow(
                 session.session,
@@ -177,6 +272,21 @@ def run_detail(view: RunView, folder: str) -> RunDetail:
         damage=[DamageRow(damage.journal, damage.offset, damage.reason, damage.n_lost) for damage in view.damage],
         folder=folder,
     )
+
+
+def console_page(window: ConsoleWindow, n_left_out: int) -> ConsolePage:
+    """Return a window of output."""
+    lines = [
+        ConsoleRowModel(line.number, line.wall_time_ns / 1e9, line.stream, line.text, line.session)
+        for line in window.lines
+    ]
+    return ConsolePage(window.n_lines, window.first, n_left_out, lines)
+
+
+def console_search(found: ConsoleMatches) -> ConsoleSearch:
+    """Return what a search found."""
+    matches = [ConsoleMatch(number, text) for number, text in found.matches]
+    return ConsoleSearch(found.n_matches, len(matches) == found.n_matches, matches)
 
 
 def project_rows(views: list[RunView]) -> list[ProjectRow]:
@@ -215,6 +325,9 @@ def _row_fields(view: RunView) -> dict[str, Any]:
         "ended_s": _seconds(view.ended_ns),
         "updated_s": view.updated_ns / 1e9,
         "duration_s": view.duration_s,
+        "exit_code": view.exit_code,
+        "signal": view.signal,
+        "is_preempting": view.is_preempting,
         "group": view.group,
         "job_type": view.job_type,
         "tags": view.tags,
@@ -224,8 +337,22 @@ def _row_fields(view: RunView) -> dict[str, Any]:
         "config": flat(view.config),
         "summary": flat(view.summary),
         "attempt": view.attempt,
-        "health": RunHealth(view.n_dropped, view.n_damaged, view.is_suspended),
+        "health": _health(view),
     }
+
+
+def _health(view: RunView) -> RunHealth:
+    return RunHealth(
+        n_dropped=view.n_dropped,
+        n_damaged=view.n_damaged,
+        is_suspended=view.is_suspended,
+        n_suspensions=view.n_suspensions,
+        suspended_s=view.suspended_ns / 1e9,
+        n_clock_jumps=view.n_clock_jumps,
+        clock_jumps=[ClockJump(jump.writer, jump.at_ns / 1e9, jump.jumped_ns / 1e9) for jump in view.clock_jumps],
+        n_console_left_out=view.n_console_left_out,
+        n_unknown=view.n_unknown,
+    )
 
 
 def _run_metric(metric: MetricView) -> RunMetric:

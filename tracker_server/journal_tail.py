@@ -10,10 +10,12 @@ from functools import partial
 import msgspec
 
 from tracker_core.journal_reader import Damage, JournalBatch, JournalReader, RowGroup
-from tracker_core.records import Record, RowMap
+from tracker_core.records import Console, File, Record, RowMap
 
+from .console_chunks import ConsoleTail, check_lines
 from .fold import DamageNote, JournalFold, decode_fold, encode_fold
 from .journal_scan import JournalPath
+from .kept_files import KeptFile, kept_file
 from .row_blocks import RowBlock, TailRows, block_of_group, blocks_of_maps
 from .store_read import SealedJournal
 from .store_write import Seal, encode_chunks
@@ -29,7 +31,7 @@ class JournalTail:
 
     Attributes:
         fold: what all records read so far add up to.
-        rows: the rows from `base_sequence` on.
+        rows, console, files: the rows, lines of output and files (with their sequence numbers) from `base_sequence` on.
         base_sequence, base_offset: where the part begins that this object holds in memory.
         failure: why the file cannot be read, or None.
         modified_s: the file's mtime.
@@ -54,8 +56,13 @@ class JournalTail:
         self._base_fold = sealed.fold if sealed else None
         self.fold = decode_fold(sealed.fold) if sealed else JournalFold()
         self.rows = TailRows()
+        self.console = ConsoleTail()
+        self.files: list[tuple[int, KeptFile]] = []
+        # Those that the fold needs again, to be built up to the end of a sealed part.
         self._records: list[tuple[int, Record]] = []
+        self._unknown: list[tuple[int, int]] = []
         self._damage: list[Damage] = []
+        self._odd: list[tuple[int, Damage]] = []
         self._reader = JournalReader(self.found.path, self.base_offset, self.base_sequence)
         self.is_closed = self._is_sealed_whole = bool(sealed and sealed.is_closed)
         self.size = self.base_offset if self.is_closed else -1
@@ -120,22 +127,38 @@ class JournalTail:
             if isinstance(record, RowMap):
                 maps.append((sequence, record))
                 continue
-            self._records.append((sequence, record))
-            kinds.add(self._guarded(sequence, partial(self.fold.add_record, record)) or "")
+            kinds.add(self._guarded(sequence, partial(self._take_record, sequence, record)) or "")
         for group in batch.row_groups:
             first = group.sequences[0] if group.sequences else 0
             self._guarded(first, partial(_take_group, blocks, group))
         blocks.extend(self._blocks_of_maps(maps, kinds))
         for block in blocks:
             if len(block):
-                kinds.add("points")
+                kinds.add("system" if block.is_system else "points")
                 self.fold.add_rows(block)
                 self.rows.add(block)
         for damage in batch.damage:
             self._note(damage)
             kinds.add("state")
-        self.fold.n_unknown += batch.n_unknown
+        if batch.n_unknown:
+            self.fold.n_unknown += batch.n_unknown
+            self._unknown.append((self._reader.next_sequence, batch.n_unknown))
+            kinds.add("state")
+        self.console.pack(self._reader.block_first_sequence)
         return kinds - {""}
+
+    def _take_record(self, sequence: int, record: Record) -> str | None:
+        if isinstance(record, Console):
+            check_lines(record)
+        kept = kept_file(record) if isinstance(record, File) else None
+        kind = self.fold.add_record(record)
+        if isinstance(record, Console):
+            self.console.add(sequence, record.lines)
+            record = Console(wall_time_ns=record.wall_time_ns, n_left_out=record.n_left_out)
+        if kept is not None:
+            self.files.append((sequence, kept))
+        self._records.append((sequence, record))
+        return kind
 
     def _blocks_of_maps(self, maps: list[tuple[int, RowMap]], kinds: set[str]) -> list[RowBlock]:
         try:
@@ -151,7 +174,9 @@ class JournalTail:
         try:
             return take()
         except _CONTENT_ERRORS as error:
-            self._note(Damage(self._reader.offset, 0, None, f"record {sequence} cannot be understood: {error}"))
+            odd = Damage(self._reader.offset, 0, None, f"record {sequence} cannot be understood: {error}")
+            self._odd.append((sequence, odd))
+            self.fold.add_damage(odd)
             return "state"
 
     def _note(self, damage: Damage) -> None:
@@ -173,7 +198,11 @@ class JournalTail:
         stop = reader.next_sequence if is_whole else reader.block_first_sequence
         blocks = [part for part in (block.between(0, stop) for block in self.rows.blocks()) if len(part)]
         fold = encode_fold(self.fold) if is_whole else self._fold_until(stop, offset, blocks)
-        return Seal(self.found.name, self.base_sequence, offset, stop, is_whole, fold, encode_chunks(blocks))
+        console = self.console.seal(stop)
+        files = [(sequence, file) for sequence, file in self.files if sequence < stop]
+        return Seal(
+            self.found.name, self.base_sequence, offset, stop, is_whole, fold, encode_chunks(blocks), console, files
+        )
 
     def _fold_until(self, stop: int, offset: int, blocks: list[RowBlock]) -> bytes:
         fold = decode_fold(self._base_fold) if self._base_fold else JournalFold()
@@ -185,6 +214,10 @@ class JournalTail:
         for damage in self._damage:
             if damage.offset < offset:
                 fold.add_damage(damage)
+        for sequence, odd in self._odd:
+            if sequence < stop:
+                fold.add_damage(odd)
+        fold.n_unknown += sum(n for end, n in self._unknown if end <= stop)
         return encode_fold(fold)
 
     def drop_sealed(self, seal: Seal) -> None:
@@ -195,6 +228,10 @@ class JournalTail:
         self._base_fold = seal.fold
         self._records = [item for item in self._records if item[0] >= seal.next_sequence]
         self._damage = [damage for damage in self._damage if damage.offset >= seal.sealed_offset]
+        self._odd = [item for item in self._odd if item[0] >= seal.next_sequence]
+        self._unknown = [item for item in self._unknown if item[0] > seal.next_sequence]
+        self.console.drop(seal.next_sequence)
+        self.files = [item for item in self.files if item[0] >= seal.next_sequence]
         kept = TailRows()
         for block in self.rows.blocks():
             rest = block.between(seal.next_sequence, 1 << 62)

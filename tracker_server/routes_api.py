@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from fastapi import Request
@@ -18,6 +18,7 @@ from .access import Access, RouteTable
 from .api_schema import documented
 from .chart import ChartRequest, draw
 from .chart_wire import encode_binary, encode_json
+from .csv_cells import as_cell, seconds_text
 from .events import ChangeFeed
 from .folder import LocalFolder
 from .http_errors import TooLargeError, json_response
@@ -79,15 +80,18 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
         return json_response(MetricList(metric_rows(folder.runs(project))))
 
     @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs/{{run_id}}", Access.SIGNED_IN, **documented(RunDetail))
-    def run(project: str, run_id: str) -> Response:
-        view = folder.run(project, run_id)
-        return json_response(run_detail(view, folder.run_folder(view)))
+    def run(project: str, run_id: str, writer: str | None = None) -> Response:
+        view, details = folder.run(project, run_id), folder.details(project, run_id, writer)
+        files, n_lines = folder.files(project, run_id), folder.console(project, run_id).n_lines()
+        return json_response(run_detail(view, details, files, n_lines, folder.run_folder(view)))
 
     path = f"{PREFIX}/projects/{{project}}/runs/{{run_id}}/series"
 
     @routes.add("GET", path, Access.SIGNED_IN, **documented(SeriesPoints))
-    def series(project: str, run_id: str, key: str, format: Literal["json", "csv"] = "json") -> Response:
-        found = folder.series(project, run_id, key)
+    def series(
+        project: str, run_id: str, key: str, format: Literal["json", "csv"] = "json", writer: str | None = None
+    ) -> Response:
+        found = folder.series(project, run_id, key, writer)
         if format == "csv":
             headers = {"Content-Disposition": 'attachment; filename="series.csv"', "Cache-Control": "no-store"}
             return Response(_as_csv(key, found), headers=headers, media_type="text/csv; charset=utf-8")
@@ -141,15 +145,7 @@ def _as_points(key: str, series: Series) -> SeriesPoints:
 def _as_csv(key: str, series: Series) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["step", "wall_time_s", _as_cell(key)])
+    writer.writerow(["step", "wall_time_s", as_cell(key)])
     points = zip(series.steps.tolist(), series.wall_time_ns.tolist(), series.values.tolist(), strict=True)
-    writer.writerows([step, f"{ns // 10**9}.{ns % 10**9:09d}", _as_cell(value)] for step, ns, value in points)
+    writer.writerows([step, seconds_text(ns), as_cell(value)] for step, ns, value in points)
     return text.getvalue()
-
-
-def _as_cell(value: Any) -> Any:
-    """Return a value that no spreadsheet takes for a formula: what is no number is written as JSON."""
-    if isinstance(value, (int, float)):
-        return value
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

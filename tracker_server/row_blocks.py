@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker_core.journal_format import COLUMN_FORMATS, row_fields
+from tracker_core.journal_format import COLUMN_FORMATS, Kind, row_fields
 from tracker_core.journal_reader import RowGroup
 from tracker_core.records import RowMap
 
@@ -32,12 +32,14 @@ class RowBlock:
         codes: type codes, one per column: those of the journal, and 'o' for values that are no numbers.
         sequences: int64[n].
         data: structured[n] with the fields step, wall_time_ns, c0, c1, ...
+        is_system: whether these are samples of the machine, which are no rows of the user's.
     """
 
     keys: tuple[str, ...]
     codes: str
     sequences: NDArray[np.int64]
     data: NDArray[np.void]
+    is_system: bool = False
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -59,7 +61,11 @@ class RowBlock:
         start, end = np.searchsorted(self.sequences, (first, stop))
         if start == 0 and end == len(self):
             return self
-        return RowBlock(self.keys, self.codes, self.sequences[start:end], self.data[start:end])
+        return self.part(int(start), int(end))
+
+    def part(self, start: int, end: int) -> RowBlock:
+        """Return the rows at these places."""
+        return RowBlock(self.keys, self.codes, self.sequences[start:end], self.data[start:end], self.is_system)
 
 
 @lru_cache(maxsize=4096)
@@ -86,7 +92,8 @@ def block_of_group(group: RowGroup) -> RowBlock:
     if len(packed) != n_rows * dtype.itemsize:
         raise ValueError(f"{n_rows} rows of {dtype.itemsize} bytes in {len(packed)} bytes")
     sequences = np.frombuffer(group.sequences, np.uint64).astype(np.int64)
-    return RowBlock(group.keys, group.codes, sequences, np.frombuffer(packed, dtype))
+    is_system = group.kind == Kind.SYSTEM
+    return RowBlock(group.keys, group.codes, sequences, np.frombuffer(packed, dtype), is_system)
 
 
 def blocks_of_maps(rows: Iterable[tuple[int, RowMap]]) -> list[RowBlock]:
@@ -129,26 +136,30 @@ def _code_of(value: object) -> str:
     return OBJECT_CODE
 
 
+# Keys, codes, bytes a row, whether samples of the machine.
+_Layout = tuple[tuple[str, ...], str, int, bool]
+
+
 class TailRows:
     """Rows that are in memory because they are not sealed yet. Keeps one growing list of blocks per layout."""
 
     def __init__(self) -> None:
-        self._parts: dict[tuple[tuple[str, ...], str, int], list[RowBlock]] = {}
-        self._by_key: dict[str, list[tuple[tuple[tuple[str, ...], str, int], int]]] = {}
+        self._parts: dict[_Layout, list[RowBlock]] = {}
+        self._by_key: dict[tuple[str, bool], list[tuple[_Layout, int]]] = {}
 
     @property
     def n_columns(self) -> int:
         """How many columns all layouts have together."""
-        return sum(len(keys) for keys, _, _ in self._parts)
+        return sum(len(layout[0]) for layout in self._parts)
 
     def add(self, block: RowBlock) -> None:
         """Append rows that come behind all rows of the same layout so far."""
-        layout = (block.keys, block.codes, block.data.dtype.itemsize)
+        layout = (block.keys, block.codes, block.data.dtype.itemsize, block.is_system)
         parts = self._parts.get(layout)
         if parts is None:
             parts = self._parts[layout] = []
             for index, key in enumerate(block.keys):
-                self._by_key.setdefault(key, []).append((layout, index))
+                self._by_key.setdefault((key, block.is_system), []).append((layout, index))
         parts.append(block)
         # Each doubling joins what is there, so that n appends cost O(n log n) copies and reads see few parts.
         while len(parts) > 1 and len(parts[-2]) <= 2 * len(parts[-1]):
@@ -160,9 +171,9 @@ class TailRows:
         for parts in self._parts.values():
             yield _join(parts)
 
-    def columns(self, key: str) -> Iterator[tuple[RowBlock, int]]:
+    def columns(self, key: str, is_system: bool = False) -> Iterator[tuple[RowBlock, int]]:
         """Yield the blocks that hold a metric, with the index of its column."""
-        for layout, index in self._by_key.get(key, ()):
+        for layout, index in self._by_key.get((key, is_system), ()):
             for block in self._parts[layout]:
                 yield block, index
 
@@ -174,10 +185,10 @@ def _join(parts: Sequence[RowBlock]) -> RowBlock:
     sequences = np.concatenate([part.sequences for part in parts])
     data = [part.data for part in parts]
     if OBJECT_CODE in first.codes:
-        return RowBlock(first.keys, first.codes, sequences, np.concatenate(data))
+        return RowBlock(first.keys, first.codes, sequences, np.concatenate(data), first.is_system)
     # As plain bytes: joining structured arrays compares their types field by field.
     whole = np.concatenate([piece.view(f"V{piece.dtype.itemsize}") for piece in data])
-    return RowBlock(first.keys, first.codes, sequences, whole.view(first.data.dtype))
+    return RowBlock(first.keys, first.codes, sequences, whole.view(first.data.dtype), first.is_system)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,3 +48,24 @@ def _rows(
     places = zip(sequences.tolist(), steps.tolist(), wall_time_ns.tolist(), table, strict=True)
     for sequence, step, wall_time, values in places:
         yield sequence, Row(step, wall_time, dict(zip(names, values, strict=True)))
+
+
+def in_order(parts: Iterable[Iterable[tuple[int, Row]]]) -> Iterator[Row]:
+    """Yield the rows of all parts by sequence number."""
+    rows = [row for part in parts for row in part]
+    rows.sort(key=lambda item: item[0])
+    return (row for _, row in rows)
+
+
+def overlapping(chunks: Sequence[tuple[int, int, int]]) -> Iterator[tuple[list[int], int]]:
+    """Yield chunk ids in groups whose sequence ranges do not overlap those of others, with where each group stops."""
+    group: list[int] = []
+    end = -1
+    for chunk_id, first, last in chunks:
+        if group and first > end:
+            yield group, end + 1
+            group = []
+        group.append(chunk_id)
+        end = max(end, last)
+    if group:
+        yield group, end + 1

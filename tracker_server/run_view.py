@@ -1,9 +1,9 @@
-"""What a run is, from the folds of its journals: state, attempt, config, summary, metrics. Pure."""
+"""What a run is, from the folds of its journals: config, summary, metrics, how it fared. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,23 +12,18 @@ import msgspec
 from tracker_core.metrics import MetricRules, MetricStats, logged_summary
 from tracker_core.records import RunError, Session
 
-from .fold import DamageNote, JournalFold, MetricFold, merge_metric
-
-PRIMARY_WRITER = "main"
-FINAL_STATES = ("finished", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class JournalStatus:
-    """One journal of a run as `view_run` needs it. `modified_ns`, the file's mtime, stands in where no record says."""
-
-    name: str
-    writer: str
-    session: str
-    fold: JournalFold
-    damage: list[DamageNote]
-    is_alive: Callable[[], bool]
-    modified_ns: int = 0
+from .metric_fold import MetricFold, merge_metric
+from .run_states import (
+    FINAL_STATES,
+    LAUNCHER_WRITER,
+    JournalStatus,
+    attempt_of,
+    ending_of_run,
+    in_session_order,
+    shown_journals,
+    was_preempting,
+    writer_journals,
+)
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -51,6 +46,22 @@ class DamageView(msgspec.Struct, frozen=True):
     offset: int
     reason: str
     n_lost: int | None
+
+
+class SignalView(msgspec.Struct, frozen=True):
+    """A signal that a process of the run received and lived on after."""
+
+    name: str
+    writer: str
+    at_ns: int
+
+
+class ClockJumpView(msgspec.Struct, frozen=True):
+    """When the wall clock of one of the run's machines moved, and by how much."""
+
+    writer: str
+    at_ns: int
+    jumped_ns: int
 
 
 class MetricView(msgspec.Struct, frozen=True):
@@ -88,12 +99,20 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int
     n_dropped: int
     n_suspensions: int
+    suspended_ns: int
     is_suspended: bool
+    is_preempting: bool
+    n_clock_jumps: int
+    clock_jumps: list[ClockJumpView]
+    n_console_left_out: int
+    n_unknown: int
     config: dict[str, Any]
     summary: dict[str, Any]
     metrics: dict[str, MetricView]
     error: RunError | None
     exit_code: int | None
+    signal: str
+    signals: list[SignalView]
     sessions: list[SessionView]
     damage: list[DamageView]
     journals: list[str]
@@ -109,65 +128,19 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.damage)
 
 
-def in_session_order(journals: Sequence[JournalStatus]) -> list[JournalStatus]:
-    """Return journals by (counter, start): one whose first record is lost comes first."""
-
-    def place(journal: JournalStatus) -> tuple[int, int, str]:
-        session = journal.fold.session
-        return (session.counter, session.wall_time_ns, journal.name) if session else (-1, 0, journal.name)
-
-    return sorted(journals, key=place)
-
-
-def attempt_of(journals: Sequence[JournalStatus]) -> int:
-    """Return the attempt that is shown: the highest."""
-    return max((journal.fold.session.attempt for journal in journals if journal.fold.session), default=1)
-
-
-def shown_journals(journals: Sequence[JournalStatus], attempt: int | None = None) -> list[JournalStatus]:
-    """Return the journals of one attempt, all writers, in session order. None means the highest attempt.
-
-    A journal whose first record is lost belongs to the attempt that is shown: what it holds is not hidden.
-    """
-    highest = attempt_of(journals)
-    wanted = highest if attempt is None else attempt
-    return [
-        journal
-        for journal in in_session_order(journals)
-        if (journal.fold.session.attempt if journal.fold.session else highest) == wanted
-    ]
-
-
-def writer_journals(shown: Sequence[JournalStatus], writer: str = PRIMARY_WRITER) -> list[JournalStatus]:
-    """Return those of one writer; "*" is all. A run without a primary writer shows its first writer as such."""
-    if writer == "*":
-        return list(shown)
-    found = [journal for journal in shown if journal.writer == writer]
-    if not found and writer == PRIMARY_WRITER and shown:
-        return [journal for journal in shown if journal.writer == shown[0].writer]
-    return found
-
-
-def run_state(newest: JournalStatus) -> str:
-    """Return running, finished, failed or crashed, from the newest session of the primary writer."""
-    state = newest.fold.state
-    if state is not None and state.state in FINAL_STATES:
-        return state.state
-    return "running" if newest.is_alive() else "crashed"
-
-
 def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> RunView:
     """Return the run that these journals, at least one, make up."""
     shown = shown_journals(journals)
     primary = writer_journals(shown)
     newest = primary[-1]
-    state = run_state(newest)
+    ending = ending_of_run(shown)
+    state, final = ending.state, ending.final
+    own = newest.fold.state if newest.fold.state and newest.fold.state.state in FINAL_STATES else None
     sessions = [journal.fold.session for journal in primary if journal.fold.session]
     metrics = merged_metrics(primary)
     rules = metric_rules(primary)
     updated_ns = max(journal.fold.last_ns for journal in shown) or newest.modified_ns
-    final = newest.fold.state if state in FINAL_STATES else None
-    ended_ns = final.wall_time_ns if final else updated_ns if state == "crashed" else None
+    ended_ns = final.wall_time_ns if final else None if state == "running" else updated_ns
     names = _edited(primary, sessions)
     return RunView(
         id=run_id,
@@ -175,7 +148,7 @@ def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> Ru
         entity=sessions[0].entity if sessions else "local",
         name=names.name or run_id,
         state=state,
-        created_ns=_in_int64(sessions[0].wall_time_ns if sessions else primary[0].fold.first_ns or updated_ns),
+        created_ns=_in_int64(_created_ns(shown, primary) or updated_ns),
         ended_ns=ended_ns,
         updated_ns=updated_ns,
         group=_last_said([session.group for session in sessions]),
@@ -187,12 +160,20 @@ def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> Ru
         n_rows=sum(journal.fold.n_rows for journal in primary),
         n_dropped=sum(journal.fold.n_dropped for journal in shown),
         n_suspensions=sum(journal.fold.n_suspensions for journal in shown),
+        suspended_ns=sum(journal.fold.suspended_ns for journal in shown),
         is_suspended=newest.fold.is_suspended and state == "running",
+        is_preempting=state == "running" and was_preempting(newest),
+        n_clock_jumps=sum(journal.fold.n_clock_jumps for journal in shown),
+        clock_jumps=_clock_jumps(shown),
+        n_console_left_out=sum(journal.fold.n_console_left_out for journal in shown),
+        n_unknown=sum(journal.fold.n_unknown for journal in shown),
         config=merged_config(primary),
         summary=merged_summary(primary, metrics, rules),
-        metrics=_metric_views(metrics, rules),
-        error=final.error if final else None,
+        metrics=metric_views(metrics, rules),
+        error=final.error if final and final.error else own.error if own and final else None,
         exit_code=final.exit_code if final else None,
+        signal=final.signal if final else "",
+        signals=_signals(shown),
         sessions=[_session_view(journal) for journal in in_session_order(journals)],
         damage=[
             DamageView(journal.name, note.offset, note.reason, note.n_lost)
@@ -201,6 +182,30 @@ def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> Ru
         ],
         journals=[journal.name for journal in primary],
     )
+
+
+def _created_ns(shown: Sequence[JournalStatus], primary: Sequence[JournalStatus]) -> int:
+    """Return when the run began, or 0: `tracker run` begins before the command that it runs."""
+    launched = [journal for journal in shown if journal.writer == LAUNCHER_WRITER]
+    sessions = [
+        [journal.fold.session for journal in journals if journal.fold.session] for journals in (primary, launched)
+    ]
+    began = [of_writer[0].wall_time_ns for of_writer in sessions if of_writer]
+    return min(began) if began else primary[0].fold.first_ns
+
+
+def _signals(shown: Sequence[JournalStatus]) -> list[SignalView]:
+    notes = [SignalView(note.name, journal.writer, note.at_ns) for journal in shown for note in journal.fold.signals]
+    return sorted(notes, key=lambda note: note.at_ns)
+
+
+def _clock_jumps(shown: Sequence[JournalStatus]) -> list[ClockJumpView]:
+    jumps = [
+        ClockJumpView(journal.writer, note.at_ns, note.jumped_ns)
+        for journal in shown
+        for note in journal.fold.clock_jumps
+    ]
+    return sorted(jumps, key=lambda jump: jump.at_ns)
 
 
 def merged_config(primary: Sequence[JournalStatus]) -> dict[str, Any]:
@@ -214,18 +219,21 @@ def merged_config(primary: Sequence[JournalStatus]) -> dict[str, Any]:
 
 
 def merged_metrics(primary: Sequence[JournalStatus]) -> dict[str, MetricFold]:
-    """Return the aggregates of every metric over all sessions; sequences count on from session to session."""
+    """Return the aggregates of every metric over all sessions."""
+    return merged_folds([journal.fold.metrics for journal in primary])
+
+
+def merged_folds(sessions: Sequence[dict[str, MetricFold]]) -> dict[str, MetricFold]:
+    """Return the aggregates over sessions in their order; sequences count on from session to session."""
     merged: dict[str, MetricFold] = {}
     offset = 0
-    for journal in primary:
+    for metrics in sessions:
         end = offset
-        for key, fold in journal.fold.metrics.items():
+        for key, fold in metrics.items():
             moved = MetricFold(fold.stats, fold.first_sequence + offset, fold.last_sequence + offset, fold.is_integer)
             known = merged.get(key)
             merged[key] = moved if known is None else merge_metric(known, moved)
             end = max(end, moved.last_sequence + 1)
-        for other in journal.fold.objects.values():
-            end = max(end, other.last_sequence + offset + 1)
         offset = end
     return merged
 
@@ -267,7 +275,8 @@ def _last_objects(primary: Sequence[JournalStatus]) -> dict[str, Any]:
     return found
 
 
-def _metric_views(metrics: dict[str, MetricFold], rules: MetricRules) -> dict[str, MetricView]:
+def metric_views(metrics: dict[str, MetricFold], rules: MetricRules) -> dict[str, MetricView]:
+    """Return metrics by key with what was defined for them."""
     views = {}
     for key in sorted(metrics):
         rule = rules.match(key) if rules else None

@@ -133,3 +133,11 @@ def align(series: Series, other: Series) -> NDArray[np.float64]:
     has_step = (at_step >= 0) & (steps[at_step] == series.steps) & ~is_same_row
     aligned[has_step] = values[by_step][at_step[has_step]]
     return aligned
+
+
+def align_by_time(series: Series, other: Series) -> NDArray[np.float64]:
+    """Return float64[n] as `align` does, for series of which no rows are the same: "before" is by wall time."""
+    order = np.argsort(other.wall_time_ns, kind="stable")
+    times = other.wall_time_ns[order]
+    by_time = Series(other.steps[order], times, other.values[order], times)
+    return align(Series(series.steps, series.wall_time_ns, series.values, series.wall_time_ns), by_time)

@@ -12,7 +12,7 @@ import urllib.parse
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,19 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from .chunk_codec import decode_column
+from .console_chunks import ConsoleChunk, ConsoleLines, decode_lines, decode_numbers
+from .kept_files import KeptFile
 from .series import SeriesPart
-from .store_schema import INDEX_VERSION, index_info, journal, metric, row_chunk, value_chunk
+from .store_schema import (
+    INDEX_VERSION,
+    console_chunk,
+    index_info,
+    journal,
+    kept_file,
+    metric,
+    row_chunk,
+    value_chunk,
+)
 
 _CACHE_BYTES = 128 << 20
 
@@ -90,7 +101,7 @@ class IndexReader:
             row = connection.execute(query).one_or_none()
             return None if row is None else SealedJournal(*row)
 
-    def columns(self, paths: Sequence[str], key: str) -> dict[str, SealedColumns]:
+    def columns(self, paths: Sequence[str], key: str, is_system: bool = False) -> dict[str, SealedColumns]:
         """Return the sealed part of a metric for each of the journals; an unsealed one has no parts."""
         found = {path: SealedColumns() for path in paths}
         with self._transaction() as connection:
@@ -114,13 +125,14 @@ class IndexReader:
                 )
                 .join(row_chunk, row_chunk.c.chunk_id == value_chunk.c.chunk_id)
                 .where(value_chunk.c.metric_id == metric_id, value_chunk.c.journal_id.in_(list(names)))
+                .where(row_chunk.c.is_system == is_system)
                 .order_by(value_chunk.c.journal_id, row_chunk.c.first_sequence)
             )
             for journal_id, *row in connection.execute(query):
                 found[names[journal_id]].parts.append(self._column(metric_id, *row))
         return found
 
-    def keys_in_order(self, path: str) -> SealedKeys:
+    def keys_in_order(self, path: str, is_system: bool = False) -> SealedKeys:
         """Return the chunks of a journal by key set, for reading whole rows."""
         keys = SealedKeys()
         with self._transaction() as connection:
@@ -129,7 +141,7 @@ class IndexReader:
                 return keys
             query = (
                 select(row_chunk.c.chunk_id, row_chunk.c.first_sequence, row_chunk.c.last_sequence)
-                .where(row_chunk.c.journal_id.in_(list(names)))
+                .where(row_chunk.c.journal_id.in_(list(names)), row_chunk.c.is_system == is_system)
                 .order_by(row_chunk.c.first_sequence)
             )
             keys.build = self._build
@@ -157,6 +169,47 @@ class IndexReader:
                 decode_column(row.wall_times, row.n_rows),
                 columns,
             )
+
+    def console(self, path: str) -> SealedConsole:
+        """Return the chunks of a journal's output, in the order written, without their lines."""
+        found = SealedConsole()
+        with self._transaction() as connection:
+            names = {} if connection is None else self._journal_ids(connection, {path: found})
+            if connection is None or not names:
+                return found
+            c = console_chunk.c
+            query = (
+                select(c.chunk_id, c.last_sequence, c.first_number, c.last_number, c.n_lines, c.numbers)
+                .where(c.journal_id.in_(list(names)))
+                .order_by(c.chunk_id)
+            )
+            found.build = self._build
+            for chunk_id, last_sequence, first, last, n_lines, numbers in connection.execute(query):
+                gaps = decode_numbers(first, n_lines, numbers) if numbers else None
+                found.chunks.append(SealedLines(chunk_id, last_sequence, first, last, gaps))
+        return found
+
+    def console_lines(self, chunk_id: int, build: str) -> ConsoleLines | None:
+        """Return the lines of one chunk of this build of the index, or None where it is gone."""
+        with self._transaction() as connection:
+            if connection is None or self._build != build:
+                return None
+            names = [field.name for field in fields(ConsoleChunk)]
+            query = select(*[console_chunk.c[name] for name in names]).where(console_chunk.c.chunk_id == chunk_id)
+            row = connection.execute(query).one_or_none()
+            return None if row is None else decode_lines(ConsoleChunk(*row))
+
+    def files(self, path: str) -> SealedFiles:
+        """Return the files that a journal says were kept."""
+        found = SealedFiles()
+        with self._transaction() as connection:
+            names = {} if connection is None else self._journal_ids(connection, {path: found})
+            if connection is None or not names:
+                return found
+            columns = [kept_file.c[field.name] for field in fields(KeptFile)]
+            query = select(*columns).where(kept_file.c.journal_id.in_(list(names))).order_by(kept_file.c.file_id)
+            found.files = [KeptFile(*row) for row in connection.execute(query)]
+        return found
 
     def _journal_ids(self, connection: Connection, found: dict[str, Any]) -> dict[int, str]:
         paths, names = list(found), {}
@@ -278,6 +331,34 @@ class SealedRows:
     steps: NDArray[np.int64]
     wall_time_ns: NDArray[np.int64]
     columns: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedLines:
+    """Which lines of output a chunk holds. `numbers`, int64[n], is None where they have no gap."""
+
+    chunk_id: int
+    last_sequence: int
+    first_number: int
+    last_number: int
+    numbers: NDArray[np.int64] | None
+
+
+@dataclass(slots=True)
+class SealedConsole:
+    """The chunks of one journal's output, and where they end."""
+
+    next_sequence: int = 0
+    build: str = ""
+    chunks: list[SealedLines] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SealedFiles:
+    """The files kept by one journal, and where they end."""
+
+    next_sequence: int = 0
+    files: list[KeptFile] = field(default_factory=list)
 
 
 def _has_content(path: str) -> bool:

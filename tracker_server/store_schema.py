@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-INDEX_VERSION = "1"
+INDEX_VERSION = "2"
 
 metadata = MetaData()
 
@@ -48,7 +48,7 @@ metric = Table(
     Column("key", String, nullable=False, unique=True),
 )
 
-# Rows of one key set of one journal: what all their metrics share.
+# Rows of one key set of one journal: what all their metrics share. `is_system`: samples of the machine.
 row_chunk = Table(
     "row_chunk",
     metadata,
@@ -57,6 +57,7 @@ row_chunk = Table(
     Column("first_sequence", BigInteger, nullable=False),
     Column("last_sequence", BigInteger, nullable=False),
     Column("n_rows", Integer, nullable=False),
+    Column("is_system", Boolean, nullable=False),
     Column("sequences", LargeBinary, nullable=False),
     Column("steps", LargeBinary, nullable=False),
     Column("wall_times", LargeBinary, nullable=False),
@@ -75,4 +76,37 @@ value_chunk = Table(
     Column("data", LargeBinary, nullable=False),
     UniqueConstraint("metric_id", "journal_id", "chunk_id"),
     Index("value_chunk_by_chunk", "chunk_id"),
+)
+
+# Lines of output of one journal; see `console_chunks.ConsoleChunk`. A later chunk replaces lines of an earlier one.
+console_chunk = Table(
+    "console_chunk",
+    metadata,
+    Column("chunk_id", Integer, primary_key=True),
+    Column("journal_id", Integer, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("first_number", BigInteger, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("n_lines", Integer, nullable=False),
+    Column("numbers", LargeBinary, nullable=False),
+    Column("wall_times", LargeBinary, nullable=False),
+    Column("streams", LargeBinary, nullable=False),
+    Column("text", LargeBinary, nullable=False),
+    Index("console_chunk_by_journal", "journal_id", "chunk_id"),
+    sqlite_autoincrement=True,
+)
+
+# Files kept with the run, each time that one was saved.
+kept_file = Table(
+    "kept_file",
+    metadata,
+    Column("file_id", Integer, primary_key=True),
+    Column("journal_id", Integer, nullable=False),
+    Column("path", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("saved_ns", BigInteger, nullable=False),
+    Index("kept_file_by_journal", "journal_id"),
 )

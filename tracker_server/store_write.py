@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,9 +18,21 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from .chunk_codec import encode_column, encode_integers
+from .console_chunks import ConsoleChunk
+from .kept_files import KeptFile
 from .row_blocks import RowBlock
 from .store_lock import try_store_lock
-from .store_schema import INDEX_VERSION, index_info, journal, metadata, metric, row_chunk, value_chunk
+from .store_schema import (
+    INDEX_VERSION,
+    console_chunk,
+    index_info,
+    journal,
+    kept_file,
+    metadata,
+    metric,
+    row_chunk,
+    value_chunk,
+)
 
 _MAX_CHUNK_ROWS = 65_536
 
@@ -32,6 +44,7 @@ class Chunk:
     """Encoded rows of one key set."""
 
     keys: tuple[str, ...]
+    is_system: bool
     n_rows: int
     first_sequence: int
     last_sequence: int
@@ -52,12 +65,14 @@ class Seal:
     is_closed: bool
     fold: bytes
     chunks: list[Chunk]
+    console: list[ConsoleChunk]
+    files: list[tuple[int, KeptFile]]
 
 
 def encode_chunks(blocks: Sequence[RowBlock]) -> list[Chunk]:
     """Return the rows of one journal, each block in sequence order, as chunks."""
     return [
-        _encode_chunk(RowBlock(block.keys, block.codes, block.sequences[start:stop], block.data[start:stop]))
+        _encode_chunk(block.part(start, stop))
         for block in blocks
         for start in range(0, len(block), _MAX_CHUNK_ROWS)
         for stop in [start + _MAX_CHUNK_ROWS]
@@ -67,6 +82,7 @@ def encode_chunks(blocks: Sequence[RowBlock]) -> list[Chunk]:
 def _encode_chunk(block: RowBlock) -> Chunk:
     return Chunk(
         block.keys,
+        block.is_system,
         len(block),
         int(block.sequences[0]),
         int(block.sequences[-1]),
@@ -168,9 +184,8 @@ def _ensure_schema(connection: Connection) -> None:
 def _drop_journal(connection: Connection, path: str) -> None:
     journal_id = connection.execute(select(journal.c.journal_id).where(journal.c.path == path)).scalar()
     if journal_id is not None:
-        connection.execute(delete(value_chunk).where(value_chunk.c.journal_id == journal_id))
-        connection.execute(delete(row_chunk).where(row_chunk.c.journal_id == journal_id))
-        connection.execute(delete(journal).where(journal.c.journal_id == journal_id))
+        for table in (value_chunk, row_chunk, console_chunk, kept_file, journal):
+            connection.execute(delete(table).where(table.c.journal_id == journal_id))
 
 
 def _apply(connection: Connection, seal: Seal) -> bool:
@@ -193,6 +208,9 @@ def _apply(connection: Connection, seal: Seal) -> bool:
     metric_ids = _metric_ids(connection, {key for chunk in seal.chunks for key in chunk.keys})
     for chunk in seal.chunks:
         _insert_chunk(connection, journal_id, chunk, metric_ids)
+    for table, items in ((console_chunk, seal.console), (kept_file, [file for _, file in seal.files])):
+        if items:
+            connection.execute(insert(table), [{"journal_id": journal_id, **asdict(item)} for item in items])
     return True
 
 
@@ -220,6 +238,7 @@ def _insert_chunk(connection: Connection, journal_id: int, chunk: Chunk, metric_
         "first_sequence": chunk.first_sequence,
         "last_sequence": chunk.last_sequence,
         "n_rows": chunk.n_rows,
+        "is_system": chunk.is_system,
         "sequences": chunk.sequences,
         "steps": chunk.steps,
         "wall_times": chunk.wall_times,

@@ -11,10 +11,25 @@ from typing import Any
 
 import httpx
 import pytest
+from blake3 import blake3
 
 from tracker_core.journal_file import JournalFile, RowLayout
+from tracker_core.journal_format import Kind
 from tracker_core.paths import journal_path
-from tracker_core.records import KIND_OF, Config, Record, RowMap, Session, State, Summary, encode
+from tracker_core.records import (
+    KIND_OF,
+    Config,
+    Console,
+    ConsoleLine,
+    Environment,
+    File,
+    Record,
+    RowMap,
+    Session,
+    State,
+    Summary,
+    encode,
+)
 from tracker_server.ui_server import UiServer, run_in_background
 
 T0_NS = 1_700_000_000_000_000_000
@@ -27,7 +42,7 @@ class Journal:
         self.session = secrets.token_bytes(16)
         self.path = journal_path(str(folder), project, run, writer, self.session)
         self.now_ns = T0_NS
-        self._layouts: dict[tuple[tuple[str, ...], str], RowLayout] = {}
+        self._layouts: dict[tuple[tuple[str, ...], str, int], RowLayout] = {}
         self._file = JournalFile(self.path, self.session)
         self._file.open()
         fields = {"run": run, "project": project, "writer": writer, **session}
@@ -47,9 +62,36 @@ class Journal:
         if "o" in found:
             self.put(RowMap(wall_time_ns=self.now_ns, step=step, values=values))
             return
-        key = (tuple(values), found)
+        self._put_packed((tuple(values), found, Kind.ROW), step, tuple(values.values()))
+
+    def system(self, step: int = 0, **values: float) -> None:
+        """Write one sample of the machine; `cpu=1.0` is the metric system/cpu."""
+        self.now_ns += 1_000_000
+        keys = tuple(f"system/{name}" for name in values)
+        self._put_packed((keys, "d" * len(keys), Kind.SYSTEM), step, tuple(values.values()))
+
+    def _put_packed(self, key: tuple[tuple[str, ...], str, int], step: int, values: tuple[Any, ...]) -> None:
         layout = self._layouts.setdefault(key, RowLayout(*key))
-        self._file.put_row(layout, step, self.now_ns, tuple(values.values()))
+        self._file.put_row(layout, step, self.now_ns, values)
+
+    def lines(self, *texts: str, first: int, stream: int = 1, n_left_out: int = 0) -> None:
+        """Write lines of output, numbered from `first` on."""
+        self.now_ns += 1_000_000
+        lines = [ConsoleLine(first + i, self.now_ns, stream, text) for i, text in enumerate(texts)]
+        self.put(Console(wall_time_ns=self.now_ns, lines=lines, n_left_out=n_left_out))
+
+    def environment(self, **values: Any) -> None:
+        self.put(Environment(wall_time_ns=self.now_ns, values=values))
+
+    def file(self, path: str, content: bytes, kind: str = "file") -> str:
+        """Keep a file with the run, as the writer would; return its digest."""
+        self.now_ns += 1_000_000
+        digest = blake3(content).hexdigest()
+        kept = Path(self.path).parent / "files" / digest
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(content)
+        self.put(File(wall_time_ns=self.now_ns, path=path, digest=digest, size_bytes=len(content), kind=kind))
+        return digest
 
     def config(self, **values: Any) -> None:
         self.put(Config(wall_time_ns=self.now_ns, values=values))

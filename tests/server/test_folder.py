@@ -24,6 +24,7 @@ from tracker_core.records import RowMap, Session, State
 from tracker_server.chart import ChartRequest, draw
 from tracker_server.folder import LocalFolder
 from tracker_server.http_models import run_row
+from tracker_server.store_schema import INDEX_VERSION
 
 from .conftest import T0_NS, Journal
 
@@ -343,7 +344,7 @@ def test_an_index_of_another_version_is_dropped_and_built_anew(tracker_dir):
     again.refresh()
     assert values_of(again) == [1.0]
     with sqlite3.connect(tracker_dir / "index.sqlite") as database:
-        assert database.execute("SELECT value FROM index_info WHERE name = 'version'").fetchone() == ("1",)
+        assert database.execute("SELECT value FROM index_info WHERE name = 'version'").fetchone() == (INDEX_VERSION,)
 
 
 READ_ONLY = """

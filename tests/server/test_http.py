@@ -89,7 +89,8 @@ def every_route(server: UiServer):
             path.replace("{project}", "p")
             .replace("{run_id}", "a")
             .replace("{version}", "x")
-            .replace("{name:path}", "app.js"),
+            .replace("{name:path}", "app.js")
+            .replace("{path:path}", "x"),
             access.value,
         )
 
@@ -548,16 +549,29 @@ CHART_VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
     max_leaves=6,
 )
-CHART_FIELDS = ("runs", "metric", "x", "x_min", "x_max", "n_buckets", "smoothing")
+STARTS = (
+    *("/", "/p/", "/static/", f"{API}/", f"{API}/projects/", f"{RUNS}/", f"{API}/events?after=", f"{RUNS}/a/files/"),
+    *(
+        f"{RUNS}/a/console?first=",
+        f"{RUNS}/a/console?last=",
+        f"{RUNS}/a/console/search?query=",
+        f"{RUNS}/a/console.txt",
+    ),
+)
+CHART_FIELDS = ("runs", "metric", "x", "x_min", "x_max", "n_buckets", "smoothing", "writer")
 
 
 @pytest.mark.long
 @settings(max_examples=1500, deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
-    start=st.sampled_from(["/", "/p/", "/static/", f"{API}/", f"{API}/projects/", f"{RUNS}/", f"{API}/events?after="]),
+    start=st.sampled_from(STARTS),
     pieces=st.lists(PIECES, max_size=4),
-    query=st.dictionaries(st.sampled_from(["key", "format", "x"]), PIECES, max_size=3),
+    query=st.dictionaries(
+        st.sampled_from(["key", "format", "x", "first", "limit", "writer", "query", "ansi", "inline"]),
+        PIECES,
+        max_size=3,
+    ),
 )
 def test_no_address_is_answered_with_a_fault_of_the_server(filled_client, method, start, pieces, query):
     path = start + "/".join(quote(piece, safe="%") for piece in pieces)
