@@ -24,6 +24,7 @@ from playwright.sync_api import (
 )
 
 import tracker_core as tracker
+from tracker_core.run import Run
 
 _ARGS = [
     "--no-sandbox",
@@ -133,6 +134,28 @@ def visit(context: BrowserContext, site: Site) -> Iterator[Visit]:
     visit.page.on("pageerror", lambda problem: visit.complaints.append(f"thrown: {problem}"))
     yield visit
     assert visit.complaints == []
+
+
+@pytest.fixture(scope="session")
+def story(site: Site) -> Site:
+    """The site, with the runs of story.py."""
+    from .story import make_story
+
+    make_story(site.folder)
+    return site
+
+
+@pytest.fixture
+def told(visit: Visit, story: Site) -> Visit:
+    assert visit.site is story
+    return visit
+
+
+@pytest.fixture
+def live_run(site: Site, request: pytest.FixtureRequest) -> Iterator[Run]:
+    run = tracker.init(project="live-tabs", id=f"r-{request.node.name}"[:60].rstrip("-"), dir=site.folder)
+    yield run
+    run.finish()
 
 
 def make_runs(folder: Path) -> None:

@@ -5,7 +5,8 @@ import { DEFAULT_VIEW, chartedRuns, formatView, parseView, withRunShown } from '
 const FULL = {
   x: 'metric:a/b=c&d', smoothing: 0.95, filter: 'lr>0.1 "two words"', sort: 'config.lr', base: 'none', shown: ['r1', 'r2'],
   hidden: [], zoom: { min: -1.5, max: 1e12 }, panels: 'loss', logY: ['train/loss'], clipped: ['val/loss'],
-  columns: ['summary.loss', 'created'], isTable: true, tab: 'config',
+  columns: ['summary.loss', 'created'], isTable: true, tab: 'logs',
+  systemX: 'wall_time', systemZoom: { min: 0.5, max: 2 }, systemBy: 'metric', codePart: 'files', file: 'a/b c.py', line: '120-140', find: 'a&b=c', writer: 'rank3',
 };
 
 test('a fresh page has a clean address', () => {
@@ -20,7 +21,7 @@ test('a view survives the way through an address', () => {
 });
 
 test('nonsense in an address falls back to the default', () => {
-  const view = parseView('?x=nothing&smooth=7&zoom=5~1&tab=evil&runs=x&sort=&col=a&col=b&col=c');
+  const view = parseView('?x=nothing&smooth=7&zoom=5~1&tab=evil&runs=x&sort=&col=a&col=b&col=c&line=0&by=x&code=evil&sysx=1');
   assert.equal(view.x, 'step');
   assert.equal(view.smoothing, 0.999);
   assert.equal(view.zoom, null);
@@ -28,6 +29,7 @@ test('nonsense in an address falls back to the default', () => {
   assert.equal(view.base, 'auto');
   assert.equal(view.sort, '-created');
   assert.deepEqual(view.columns, ['a', 'b']);
+  assert.deepEqual([view.line, view.systemBy, view.codePart, view.systemX], ['', '', '', 'relative_time']);
   for (const zoom of ['', '~', '1~', 'a~b', '1~2~3', 'NaN~1']) assert.equal(parseView(`?zoom=${zoom}`).zoom, null, zoom);
 });
 

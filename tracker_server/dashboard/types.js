@@ -1,7 +1,7 @@
 /**
  * The shapes that the HTTP API sends. Types only: this module runs no code.
  *
- * @typedef {'running'|'finished'|'failed'|'crashed'} RunState
+ * @typedef {'running'|'finished'|'failed'|'killed'|'preempted'|'crashed'} RunState
  *
  * @typedef {object} RunRow
  * @property {string} id
@@ -21,7 +21,18 @@
  * @property {Record<string, any>} config flat, nested keys joined with "."
  * @property {Record<string, any>} summary flat
  * @property {number} attempt
- * @property {{n_dropped: number, n_damaged: number, is_suspended: boolean}} health
+ * @property {RunHealth} health
+ *
+ * @typedef {object} RunHealth
+ * @property {number} n_dropped rows
+ * @property {number} n_damaged places of journals
+ * @property {boolean} is_suspended rows wait in memory now
+ * @property {number} [n_suspensions] only on the run's own page, as all below
+ * @property {number} [suspended_s]
+ * @property {number} [n_clock_jumps]
+ * @property {{at_s: number, jumped_s: number}[]} [clock_jumps]
+ * @property {number} [n_console_left_out] lines
+ * @property {number} [n_unknown] records
  *
  * @typedef {object} RunMetric
  * @property {string} key
@@ -43,6 +54,13 @@
  *   started_s: number, ended_s: number|null, n_rows: number}[]} sessions
  * @property {{journal: string, offset: number, reason: string, n_lost: number|null}[]} damage
  * @property {string} folder
+ * @property {Environment} environment
+ * @property {KeptFile[]} files
+ * @property {RunMetric[]} system_metrics
+ * @property {string} signal the one that ended the run, or ""
+ * @property {{name: string, writer: string, at_s: number}[]} [signals] received and lived on after
+ * @property {boolean} [is_preempting] its scheduler has said that it will be stopped
+ * @property {{n_lines: number, n_left_out: number, writer: string|null, writers: string[]}} console writer: the one that is usually shown
  * @typedef {RunRow & RunDetailPart} RunDetail
  *
  * @typedef {{name: string, n_runs: number, states: Partial<Record<RunState, number>>, updated_s: number}} ProjectRow
@@ -55,7 +73,52 @@
  * @property {string|null} goal
  * @property {boolean} hidden
  *
- * @typedef {'points'|'state'|'config'|'summary'|'new'} ChangeKind
+ * @typedef {object} KeptFile
+ * @property {string} path
+ * @property {number} size_bytes
+ * @property {'file'|'code'|'diff'} kind
+ * @property {string} digest
+ * @property {number} saved_s
+ *
+ * @typedef {object} Gpu
+ * @property {number} index as the process counts them
+ * @property {number} [nvml_index]
+ * @property {string} [uuid]
+ * @property {string} [name]
+ * @property {number} [memory_total_bytes]
+ * @property {boolean} [is_mig]
+ *
+ * @typedef {object} Environment what was run, on what; any part may be missing
+ * @property {string[]} [command]
+ * @property {string} [program]
+ * @property {string} [cwd]
+ * @property {string} [user]
+ * @property {string} [host]
+ * @property {{version?: string, implementation?: string, executable?: string}} [python]
+ * @property {{name?: string, release?: string, machine?: string, distribution?: string}} [os]
+ * @property {{model?: string, n_cores?: number, n_threads?: number, n_usable?: number}} [cpu]
+ * @property {number} [memory_bytes]
+ * @property {{commit?: string, branch?: string, remote?: string, root?: string, is_dirty?: boolean, n_untracked?: number,
+ *   message?: string}} [git]
+ * @property {Record<string, string>} [packages]
+ * @property {Record<string, string>} [frameworks]
+ * @property {Record<string, string>} [cuda]
+ * @property {Gpu[]} [gpus]
+ * @property {{runtime?: string, image?: string, id?: string}} [container]
+ * @property {Record<string, unknown>} [slurm]
+ * @property {Record<string, unknown>} [kubernetes]
+ * @property {Record<string, unknown>} [pbs]
+ * @property {Record<string, unknown>} [lsf]
+ * @property {Record<string, unknown>} [grid_engine]
+ * @property {Record<string, unknown>} [torchelastic]
+ * @property {Record<string, string>} [variables]
+ * @property {unknown} [accelerator]
+ *
+ * @typedef {{number: number, time_s: number, stream: number, text: string, session: string}} LogLine
+ * @typedef {{n_lines: number, first: number, n_left_out: number, lines: LogLine[]}} LogWindow
+ * @typedef {{n_matches: number, is_complete: boolean, matches: {number: number, text: string}[]}} LogMatches
+ *
+ * @typedef {'points'|'state'|'config'|'summary'|'new'|'console'|'system'|'environment'|'files'} ChangeKind
  * @typedef {{project: string, run: string, kinds: ChangeKind[]}} Change
  *
  * @typedef {object} ChartRequest

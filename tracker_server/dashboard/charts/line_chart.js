@@ -21,7 +21,17 @@ import { logTicks, niceTicks, xLabels, xTicks } from './ticks.js';
  * @property {(hits: Hit[], x: number, event: MouseEvent|null) => void} onPoint nearest run first; empty on leaving
  */
 
+/**
+ * @typedef {object} YAxis how values with a unit are shown
+ * @property {(extent: Range) => {min: number|null, max: number|null}} range ends that hold whatever the values are
+ * @property {(largest: number) => number} factor ticks are round when divided by it
+ * @property {(ticks: readonly number[]) => string[]} ticks labels
+ * @property {(value: number) => string} value
+ */
+
 const Y_AXIS_PX = 52;
+/** With units behind them. */
+const UNIT_Y_AXIS_PX = 66;
 /** Where digits far behind the first tell the ticks apart, their labels may take this much. */
 const WIDE_Y_AXIS_PX = 110;
 const X_AXIS_PX = 24;
@@ -51,16 +61,20 @@ function withoutClipped(u, splits, labels) {
   return labels.map((label, index) => (room(splits[index]) < label.length * LABEL_HALF_PX ? '' : label));
 }
 
-/** @param {string[]|null} labels @returns {number} CSS pixels: the same for most charts, so that their plots line up */
-function yAxisWidth(labels) {
+/**
+ * @param {string[]|null} labels
+ * @param {number} usual
+ * @returns {number} CSS pixels: the same for most charts, so that their plots line up
+ */
+function yAxisWidth(labels, usual) {
   const longest = Math.max(0, ...(labels ?? []).map((label) => label.length));
-  return Math.min(WIDE_Y_AXIS_PX, Math.max(Y_AXIS_PX, Math.ceil(longest * 2 * LABEL_HALF_PX) + LABEL_ROOM_PX));
+  return Math.min(WIDE_Y_AXIS_PX, Math.max(usual, Math.ceil(longest * 2 * LABEL_HALF_PX) + LABEL_ROOM_PX));
 }
 
 export class LineChart {
   /**
    * @param {HTMLElement} host
-   * @param {{xKind: string, isLog: boolean, isClipped: boolean, syncKey: string, events: ChartEvents}} options
+   * @param {{xKind: string, isLog: boolean, isClipped: boolean, syncKey: string, axis: YAxis|null, events: ChartEvents}} options
    */
   constructor(host, options) {
     this.host = host;
@@ -159,13 +173,21 @@ export class LineChart {
     this.hasScale = extent !== null;
     this.hasUndrawable = extent?.hasUndrawable ?? false;
     this.nClipped = extent?.nClipped ?? 0;
-    const y = paddedRange(extent, this.options.isLog);
+    const fixed = extent && !this.options.isLog ? this.options.axis?.range(extent) : null;
+    const padded = paddedRange(extent, this.options.isLog);
+    const y = { min: fixed?.min ?? padded.min, max: fixed?.max ?? padded.max };
     this.plot.batch(() => {
       this.plot.setData([[range.min, range.max], [null, null]], false);
       this.plot.setScale('x', range);
       this.plot.setScale('y', y);
       this.plot.redraw(false, true);
     });
+  }
+
+  /** Ticks that are round in the unit that is shown. @param {number} min @param {number} max */
+  yTicks(min, max) {
+    const factor = this.options.axis?.factor(Math.max(Math.abs(min), Math.abs(max))) ?? 1;
+    return niceTicks(min / factor, max / factor, Y_TICKS).map((tick) => tick * factor);
   }
 
   resize() {
@@ -183,7 +205,8 @@ export class LineChart {
 
   /** @returns {uPlot.Options} */
   plotOptions() {
-    const { xKind, isLog } = this.options;
+    const { xKind, isLog, axis } = this.options;
+    const label = axis ? axis.ticks : formatTicks;
     const tickLimit = (/** @type {uPlot} */ u, /** @type {number} */ each) => Math.max(2, Math.floor(plotWidth(u) / each));
     return {
       width: Math.max(this.host.clientWidth, 100),
@@ -202,11 +225,11 @@ export class LineChart {
           values: (u, splits) => withoutClipped(u, splits, xLabels(xKind, splits)),
         },
         {
-          ...this.axisLook(), size: (_u, labels) => yAxisWidth(labels), gap: 4,
+          ...this.axisLook(), size: (_u, labels) => yAxisWidth(labels, axis ? UNIT_Y_AXIS_PX : Y_AXIS_PX), gap: 4,
           grid: { show: true, stroke: () => this.tokens?.grid ?? '', width: 1 },
           // Where nothing can be drawn, as of a run of NaN alone, there is no scale to show.
-          splits: (_u, _axis, min, max) => (!this.hasScale ? [] : isLog ? logTicks(min, max, Y_TICKS) : niceTicks(min, max, Y_TICKS)),
-          values: (_u, splits) => (isLog ? splits.map((tick) => formatTicks([tick])[0]) : formatTicks(splits)),
+          splits: (_u, _axis, min, max) => (!this.hasScale ? [] : isLog ? logTicks(min, max, Y_TICKS) : this.yTicks(min, max)),
+          values: (_u, splits) => (isLog ? splits.map((tick) => label([tick])[0]) : label(splits)),
           filter: (_u, splits) => splits,
         },
       ],

@@ -29,8 +29,9 @@ async function inTurn(task) {
  * @param {(wish: Wish, signal: AbortSignal) => Promise<Answer>} options.load
  * @param {(answer: Answer, wish: Wish) => void} options.deliver
  * @param {(problem: Error) => void} options.fail
+ * @param {number} [options.liveGapMs] between refreshes, at least
  */
-export function createLoader({ load, deliver, fail }) {
+export function createLoader({ load, deliver, fail, liveGapMs = LIVE_GAP_MS }) {
   const abort = new AbortController();
   /** @type {Wish|null} */
   let wish = null;
@@ -74,7 +75,7 @@ export function createLoader({ load, deliver, fail }) {
     /** Fetch the last wish again because there is new data, but not too often. */
     again() {
       if (timer || wish === null || isStopped) return;
-      const due = lastEndMs + refreshGapMs(lastDurationMs, LIVE_GAP_MS) - performance.now();
+      const due = lastEndMs + refreshGapMs(lastDurationMs, liveGapMs) - performance.now();
       timer = setTimeout(() => {
         timer = 0;
         isWanted = true;

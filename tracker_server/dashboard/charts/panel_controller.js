@@ -1,9 +1,9 @@
 /** Joins one chart to the page: which data it wants, how its lines look, where the pointer is. */
-import { ApiError, fetchChart } from '../api.js';
+import { ApiError, fetchChart, fetchSeriesCsv } from '../api.js';
 import { describeFidelity, formatNumber, formatX, plural } from '../logic/format.js';
-import { onPoints } from '../state/project_store.js';
 import { theme } from '../state/preferences.js';
-import { hoveredRun, smoothing, xAxis, zoom, zoomBack, zoomTo } from '../state/view.js';
+import { onPoints } from '../state/project_store.js';
+import { chartAxes, hoveredRun } from '../state/view.js';
 import { effect } from '../ui.js';
 import { LineChart } from './line_chart.js';
 import { createLoader } from './loader.js';
@@ -13,11 +13,21 @@ import { hideTooltip, showTooltip } from './tooltip.js';
 /** @typedef {import('../types.js').ChartRequest} ChartRequest */
 /** @typedef {import('../logic/colours.js').LineStyle} LineStyle */
 /**
- * @typedef {object} Scope which runs a wall of panels draws
+ * @typedef {object} Scope what a wall of panels draws; a line is a run, or one of several metrics of a run
  * @property {string} project
- * @property {import('../vendor/signals.js').ReadonlySignal<string[]>} charted
- * @property {import('../vendor/signals.js').ReadonlySignal<Map<string, LineStyle>>} styles
- * @property {(id: string) => string} nameOf
+ * @property {string} [storageKey] under which folded sections are remembered; usual: the project
+ * @property {import('../vendor/signals.js').ReadonlySignal<string[]>} charted ids of the lines
+ * @property {import('../vendor/signals.js').ReadonlySignal<Map<string, LineStyle>>} styles by id
+ * @property {(id: string) => string} nameOf of a line
+ * @property {(metric: string) => string} titleOf of a panel
+ * @property {(metric: string) => string} fullTitleOf the same away from its section: "GPU 0: Power"
+ * @property {(metric: string) => string} noteOf what stands beside the title
+ * @property {import('../state/view.js').Axes} axes
+ * @property {(request: ChartRequest, signal: AbortSignal) => Promise<ChartData>} load
+ * @property {number} [liveGapMs] between refreshes, at least
+ * @property {(id: string, metric: string) => Promise<string>} csvOf every point of a line
+ * @property {(listener: (ids: Set<string>|null) => void) => (() => void)} onPoints which lines have new points
+ * @property {((metric: string) => import('./line_chart.js').YAxis)|null} axisOf null: plain numbers
  */
 /** @typedef {{kind: 'loading'|'ready'|'empty'|'error', footer: string, summary: string, subtitle: string}} PanelStatus */
 
@@ -25,6 +35,22 @@ const ZOOM_MARGIN = 0.05;
 /** Buckets in multiples of this, so that dragging a divider by a pixel asks for nothing new. */
 const BUCKET_STEP = 16;
 const LIT_PX = 28;
+
+/**
+ * A line a run.
+ * @param {Pick<Scope, 'project'|'charted'|'styles'|'nameOf'>} options
+ * @returns {Scope}
+ */
+export function runScope({ project, charted, styles, nameOf }) {
+  return {
+    project, charted, styles, nameOf, onPoints, axes: chartAxes, axisOf: null,
+    titleOf: (metric) => metric,
+    fullTitleOf: (metric) => metric,
+    noteOf: () => '',
+    load: (request, signal) => fetchChart(project, request, signal),
+    csvOf: (id, metric) => fetchSeriesCsv(project, id, metric),
+  };
+}
 
 export class PanelController {
   /**
@@ -41,19 +67,23 @@ export class PanelController {
     this.scope = scope;
     this.metric = metric;
     this.onStatus = onStatus;
-    this.xKind = xAxis.peek();
+    this.axes = scope.axes;
+    this.axis = scope.axisOf?.(metric) ?? null;
+    this.xKind = scope.axes.x.peek();
     this.chart = new LineChart(host, {
       xKind: this.xKind,
       isLog,
       isClipped,
       syncKey: `x:${this.xKind}`,
-      events: { onZoom: zoomTo, onZoomBack: zoomBack, onPoint: (hits, x, event) => this.pointed(hits, x, event) },
+      axis: this.axis,
+      events: { onZoom: scope.axes.zoomTo, onZoomBack: scope.axes.zoomBack, onPoint: (hits, x, event) => this.pointed(hits, x, event) },
     });
     /** @type {ReturnType<typeof createLoader<ChartRequest, ChartData>>} */
     this.loader = createLoader({
-      load: (/** @type {ChartRequest} */ request, signal) => fetchChart(scope.project, request, signal),
+      load: scope.load,
       deliver: (data, request) => this.deliver(data, request),
       fail: (problem) => this.failed(problem),
+      liveGapMs: scope.liveGapMs,
     });
     if (cached) this.chart.setData(cached);
     this.stops = this.follow();
@@ -67,7 +97,7 @@ export class PanelController {
   follow() {
     return [
       effect(() => this.restyle(this.scope.styles.value)),
-      effect(() => this.chart.setZoom(zoom.value)),
+      effect(() => this.chart.setZoom(this.axes.zoom.value)),
       effect(() => this.chart.setHighlight(hoveredRun.value)),
       effect(() => {
         theme.value;
@@ -75,10 +105,10 @@ export class PanelController {
         requestAnimationFrame(() => this.chart.themeChanged());
       }),
       effect(() => {
-        [this.scope.charted.value, zoom.value, smoothing.value];
+        [this.scope.charted.value, this.axes.zoom.value, this.axes.smoothing.value];
         if (this.nBuckets > 0) this.loader.want(this.request());
       }),
-      onPoints((ids) => {
+      this.scope.onPoints((ids) => {
         if (ids === null || this.scope.charted.peek().some((id) => ids.has(id))) this.loader.again();
       }),
     ];
@@ -101,10 +131,10 @@ export class PanelController {
 
   /** @returns {ChartRequest} */
   request() {
-    const range = zoom.peek();
+    const range = this.axes.zoom.peek();
     // A little beyond the edges, so that lines run out of the picture rather than end in it.
     const margin = range ? (range.max - range.min) * ZOOM_MARGIN : 0;
-    const weight = smoothing.peek();
+    const weight = this.axes.smoothing.peek();
     return {
       runs: this.scope.charted.peek(),
       metric: this.metric,
@@ -151,15 +181,20 @@ export class PanelController {
     this.onStatus({
       kind: runs.length > 0 ? 'ready' : 'empty',
       footer: runs.length > 0 ? footer : '',
-      summary: `${this.metric}, ${plural(runs.length, 'run')}. ${described.join(' ')}`,
+      summary: `${this.scope.fullTitleOf(this.metric)}, ${plural(runs.length, this.axis ? 'line' : 'run')}. ${described.join(' ')}`,
       subtitle: data.smoothing.kind === 'none' ? '' : `smoothed ${data.smoothing.weight}`,
     });
   }
 
   /** @param {import('../types.js').ChartRun} run */
   describe(run) {
-    const text = (/** @type {number|null} */ value) => (value === null ? 'none' : formatNumber(value));
+    const text = (/** @type {number|null} */ value) => (value === null ? 'none' : this.valueText(value));
     return `${this.scope.nameOf(run.id)}: last ${text(run.last)}, min ${text(run.min)}, max ${text(run.max)}.`;
+  }
+
+  /** @param {number} value @param {number} [digits] */
+  valueText(value, digits) {
+    return this.axis ? this.axis.value(value) : formatNumber(value, digits);
   }
 
   /** @param {import('./line_chart.js').Hit[]} hits @param {number} x @param {MouseEvent|null} event */
@@ -175,6 +210,7 @@ export class PanelController {
     const label = data?.xKind.startsWith('metric') ? data.xLabel : { step: 'step', relative_time: 'after', wall_time: '' }[this.xKind];
     const content = {
       hits, lit, nameOf: this.scope.nameOf, styles: this.scope.styles.peek(),
+      format: (/** @type {number} */ value, /** @type {number|undefined} */ digits) => this.valueText(value, digits),
       xText: `${label ?? ''} ${formatX(this.chart.gridX(x), this.xKind)}`.trim(),
     };
     showTooltip(content, { x: event.clientX, y: event.clientY });

@@ -1,8 +1,7 @@
 /** The tooltip of all charts: one element, filled by text nodes, sorted by value. */
-import { formatNumber, formatX } from '../logic/format.js';
-
 /** @typedef {import('./line_chart.js').Hit} Hit */
 /** @typedef {import('../logic/colours.js').LineStyle} LineStyle */
+/** @typedef {(value: number, digits?: number) => string} Format */
 
 const MAX_ROWS = 14;
 const OFFSET_PX = 14;
@@ -30,9 +29,10 @@ export function hideTooltip() {
  * @param {string|null} content.lit id of the run to mark
  * @param {(id: string) => string} content.nameOf
  * @param {ReadonlyMap<string, LineStyle>} content.styles
+ * @param {Format} content.format
  * @param {{x: number, y: number}} pointer in CSS pixels of the window
  */
-export function showTooltip({ hits, xText, lit, nameOf, styles }, pointer) {
+export function showTooltip({ hits, xText, lit, nameOf, styles, format }, pointer) {
   if (!box) {
     box = make('div', 'tooltip');
     box.setAttribute('aria-hidden', 'true');
@@ -40,8 +40,8 @@ export function showTooltip({ hits, xText, lit, nameOf, styles }, pointer) {
   }
   box.replaceChildren(make('div', 'tooltip-x', xText));
   const rows = rowsToShow(hits);
-  for (const hit of rows) box.append(makeRow(hit, hit.run.id === lit, nameOf(hit.run.id), styles.get(hit.run.id)));
-  if (hits.length > rows.length) box.append(make('div', 'tooltip-more', `${hits.length - rows.length} more runs`));
+  for (const hit of rows) box.append(makeRow(hit, hit.run.id === lit, nameOf(hit.run.id), styles.get(hit.run.id), format));
+  if (hits.length > rows.length) box.append(make('div', 'tooltip-more', `${hits.length - rows.length} more`));
   box.hidden = false;
   place(box, pointer);
 }
@@ -52,13 +52,13 @@ export function rowsToShow(hits) {
   return hits.slice(0, MAX_ROWS).sort((a, b) => value(b) - value(a));
 }
 
-/** @param {Hit} hit @param {boolean} isLit @param {string} name @param {LineStyle|undefined} style */
-function makeRow(hit, isLit, name, style) {
+/** @param {Hit} hit @param {boolean} isLit @param {string} name @param {LineStyle|undefined} style @param {Format} format */
+function makeRow(hit, isLit, name, style, format) {
   const row = make('div', isLit ? 'tooltip-row is-lit' : 'tooltip-row');
   const swatch = make('span', 'swatch');
   swatch.style.background = style ? swatchBackground(style) : '';
-  row.append(swatch, make('span', 'tooltip-name', name), make('span', 'tooltip-value', valueText(hit)));
-  row.append(make('span', 'tooltip-range', rangeText(hit)));
+  row.append(swatch, make('span', 'tooltip-name', name), make('span', 'tooltip-value', valueText(hit, format)));
+  row.append(make('span', 'tooltip-range', rangeText(hit, format)));
   return row;
 }
 
@@ -69,19 +69,19 @@ function swatchBackground({ colour, dash }) {
   return `repeating-linear-gradient(90deg, ${colour} 0 ${on}px, transparent ${on}px ${on + off}px)`;
 }
 
-/** @param {Hit} hit */
-function valueText({ run: { cells }, index, y }) {
-  if (cells.count[index] > 0 || Number.isFinite(y)) return formatNumber(y);
+/** @param {Hit} hit @param {Format} format */
+function valueText({ run: { cells }, index, y }, format) {
+  if (cells.count[index] > 0 || Number.isFinite(y)) return format(y);
   return 'NaN/Inf';
 }
 
-/** What else the cell holds: the raw value beside a smoothed one, and the spread of a bucket. @param {Hit} hit */
-function rangeText({ run: { cells }, index }) {
+/** What else the cell holds: the raw value beside a smoothed one, and the spread of a bucket. @param {Hit} hit @param {Format} format */
+function rangeText({ run: { cells }, index }, format) {
   if (cells.count[index] === 0) return '';
   const spread = cells.max[index] > cells.min[index]
-    ? `${formatNumber(cells.min[index], 4)} … ${formatNumber(cells.max[index], 4)}` : '';
+    ? `${format(cells.min[index], 4)} … ${format(cells.max[index], 4)}` : '';
   if (!cells.smooth) return spread;
-  return spread === '' ? `raw ${formatNumber(cells.last[index], 4)}` : spread;
+  return spread === '' ? `raw ${format(cells.last[index], 4)}` : spread;
 }
 
 /** @param {HTMLElement} element @param {{x: number, y: number}} pointer */

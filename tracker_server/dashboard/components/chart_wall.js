@@ -9,36 +9,46 @@ import { useNear } from './near.js';
 import { Panel } from './panel.js';
 
 /** @typedef {import('../charts/panel_controller.js').Scope} Scope */
-/** @typedef {import('../logic/sections.js').Section} Section */
+/**
+ * @typedef {object} WallPart a section of the wall
+ * @property {string} name unique
+ * @property {string} [title] usual: the name
+ * @property {any} [note] beside the title
+ * @property {string[]} metrics
+ * @property {boolean} [isSystem] folded until it is opened
+ * @property {Scope} [scope] where it is not the wall's
+ */
 
 /** Panels made at a time: a section may have thousands, and even an empty panel costs. */
 const PANELS_AT_A_TIME = 48;
 
-/** @param {{keys: string[], scope: Scope}} props */
-export function ChartWall({ keys, scope }) {
+/** @param {{keys?: string[], parts?: WallPart[], scope: Scope}} props keys are put into sections by their prefix */
+export function ChartWall({ keys = [], parts, scope }) {
   const query = panelQuery.value;
-  const sections = groupMetrics(keys, query);
+  /** @type {WallPart[]} */
+  const sections = parts ?? groupMetrics(keys, query);
   if (sections.length === 0 && query !== '') {
     return html`<${EmptyText} title="No chart has this in its name"><p class="muted">${query}</p><//>`;
   }
   return html`<div class="wall">${sections.map((section) => html`<${WallSection}
-    key=${section.name} section=${section} scope=${scope} isSearch=${query !== ''} />`)}</div>`;
+    key=${section.name} section=${section} scope=${section.scope ?? scope} isSearch=${query !== ''} />`)}</div>`;
 }
 
-/** @param {{section: Section, scope: Scope, isSearch: boolean}} props */
+/** @param {{section: WallPart, scope: Scope, isSearch: boolean}} props */
 function WallSection({ section, scope, isSearch }) {
-  const storageKey = `folded.${scope.project}.${section.name}`;
-  const [isFolded, setFolded] = useState(() => remember(storageKey, section.isSystem));
+  const storageKey = `folded.${scope.storageKey ?? scope.project}.${section.name}`;
+  const [isFolded, setFolded] = useState(() => remember(storageKey, Boolean(section.isSystem)));
   // A search looks into folded sections too.
   const isOpen = isSearch || !isFolded;
   const toggle = () => {
     keep(storageKey, !isFolded);
     setFolded(!isFolded);
   };
+  const title = section.title ?? section.name;
   return html`<section class="wall-section">
     <h2><button class=${isOpen ? 'fold is-open' : 'fold'} aria-expanded=${isOpen} onClick=${toggle}>
-      <${Icon} name="chevron" size=${12} /><span>${section.name === '' ? 'Charts' : section.name}</span>
-      <span class="count">${section.metrics.length}</span></button></h2>
+      <${Icon} name="chevron" size=${12} /><span>${title === '' ? 'Charts' : title}</span>
+      <span class="count">${section.metrics.length}</span></button>${section.note && html`<span class="section-note">${section.note}</span>`}</h2>
     ${isOpen && html`<${PanelGrid} metrics=${section.metrics} scope=${scope} />`}
   </section>`;
 }

@@ -5,7 +5,7 @@ import { Icon } from './icons.js';
 const SAID_MS = 1500;
 
 /** @param {string} text @returns {Promise<boolean>} whether it was copied */
-async function copyText(text) {
+export async function copyText(text) {
   try {
     // Missing where the page is neither https nor localhost; may be refused elsewhere.
     await navigator.clipboard.writeText(text);
@@ -21,14 +21,14 @@ async function copyText(text) {
   }
 }
 
-/** @param {{text: () => string, label: string, caption?: string, icon?: string, className: string}} props */
+/** @param {{text: () => string|Promise<string>, label: string, caption?: string, icon?: string, className: string}} props */
 export function CopyButton({ text, label, caption = '', icon = 'copy', className }) {
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
-    if (!(await copyText(text()))) return;
+    if (!(await copyText(await text()))) return;
     setCopied(true);
     setTimeout(() => setCopied(false), SAID_MS);
   };
-  return html`<button class=${className} title=${label} aria-label=${label} onClick=${copy}>
+  return html`<button class=${className} title=${label} aria-label=${caption ? undefined : label} onClick=${copy}>
     <${Icon} name=${isCopied ? 'check' : icon} size=${14} />${caption && html`<span>${isCopied ? 'Copied' : caption}</span>`}</button>`;
 }

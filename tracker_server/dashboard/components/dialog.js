@@ -1,5 +1,5 @@
 /** Modal dialogs. The browser's <dialog> keeps the focus inside and closes on Escape. */
-import { html, signal, useEffect, useRef } from '../ui.js';
+import { html, signal, useLayoutEffect, useRef } from '../ui.js';
 import { Icon } from './icons.js';
 
 /** @typedef {{title: string, body: () => any, isWide?: boolean}} DialogContent */
@@ -24,10 +24,18 @@ export function DialogHost() {
 /** @param {DialogContent} props */
 function Dialog({ title, body, isWide = false }) {
   const element = useRef(/** @type {HTMLDialogElement|null} */ (null));
-  useEffect(() => element.current?.showModal(), []);
+  // Before the next key can be pressed: one that is meant for the dialog must not reach the page.
+  useLayoutEffect(() => element.current?.showModal(), []);
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== 'Escape') return;
+    // The browser closes it too, but only after the key: a quick next key would still go to the dialog's button.
+    event.preventDefault();
+    element.current?.close();
+    closeDialog();
+  };
   const onClick = (/** @type {MouseEvent} */ event) => { if (event.target === element.current) closeDialog(); };
   return html`<dialog ref=${element} class=${isWide ? 'dialog is-wide' : 'dialog'} aria-label=${title}
-      onClose=${closeDialog} onClick=${onClick}>
+      onClose=${closeDialog} onClick=${onClick} onKeyDown=${onKeyDown}>
     <div class="dialog-frame">
       <header class="dialog-head"><h2>${title}</h2>
         <button class="icon-button" aria-label="Close" title="Close (Esc)" onClick=${closeDialog}><${Icon} name="close" /></button>
@@ -38,8 +46,9 @@ function Dialog({ title, body, isWide = false }) {
 }
 
 const KEYS = [
-  ['/', 'Filter runs'], ['j  k', 'Next, previous run'], ['Enter', 'Open the run'], ['h', 'Hide or show the run'],
+  ['/', 'Filter runs; search the log'], ['j  k', 'Next, previous run'], ['Enter', 'Open the run'], ['h', 'Hide or show the run'],
   ['o', 'Show only the run'], ['t', 'Run list as full table, and back'], ['z', 'Undo the last zoom'],
+  ['f', 'Log: stay at the end'], ['g  G', 'Log: go to its begin, its end'],
   ['g r', 'Go to the runs of the project'], ['g p', 'Go to projects'], ['?', 'This help'],
 ];
 

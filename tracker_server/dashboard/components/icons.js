@@ -1,4 +1,5 @@
 /** Icons, as inline drawings that take the colour of the text around them. */
+import { UNKNOWN_STATE, stateMeaning } from '../logic/states.js';
 import { html } from '../ui.js';
 
 /** @type {Record<string, string>} paths on a 16 x 16 grid, drawn as strokes */
@@ -23,6 +24,14 @@ const PATHS = {
   check: 'M3 8.5l3.5 3.5L13 4.5',
   zoomOut: 'M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.5 10.5l3 3M5 7h4',
   warn: 'M8 2.5l6 11H2zM8 6.5v3.5M8 12v.01',
+  download: 'M8 2.5v7.5M4.8 7L8 10.2 11.2 7M3 13.5h10',
+  clock: 'M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM8 4.5V8l2.4 1.6',
+  wrap: 'M2.5 4h11M2.5 8h9a2 2 0 0 1 0 4.2H8M9.6 10.4L7.8 12.2l1.8 1.8M2.5 12h2.5',
+  follow: 'M4 3.5l4 4 4-4M4 8.5l4 4 4-4',
+  file: 'M4 1.8h5l3 3v9.4H4zM9 1.8v3h3',
+  up: 'M8 12.5v-9M4.5 7L8 3.5 11.5 7',
+  down: 'M8 3.5v9M4.5 9L8 12.5 11.5 9',
+  external: 'M9.5 2.5h4v4M13.5 2.5L8 8M11.5 9.5v4h-9v-9h4',
   copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3',
 };
 
@@ -32,25 +41,25 @@ export function Icon({ name, size = 16 }) {
     <path d=${PATHS[name]} /></svg>`;
 }
 
-/** @type {Record<string, {shape: any, label: string}>} the shape tells the state as well as the colour does */
-const STATES = {
-  running: { shape: html`<circle cx="6" cy="6" r="3.5" fill="currentColor" stroke="none" />`, label: 'running' },
-  finished: { shape: html`<path d="M2 6.5l2.7 2.7L10 3.2" />`, label: 'finished' },
-  failed: { shape: html`<path d="M2.7 2.7l6.6 6.6M9.3 2.7l-6.6 6.6" />`, label: 'failed' },
-  crashed: { shape: html`<circle cx="6" cy="6" r="4" stroke-dasharray="2.2 1.9" />`, label: 'crashed: it stopped without saying so' },
+/** @type {Record<string, any>} drawn on a 12 x 12 grid; the shape tells the state as well as the colour does */
+const STATE_SHAPES = {
+  running: html`<circle cx="6" cy="6" r="3.5" fill="currentColor" stroke="none" />`,
+  finished: html`<path d="M2 6.5l2.7 2.7L10 3.2" />`,
+  failed: html`<path d="M2.7 2.7l6.6 6.6M9.3 2.7l-6.6 6.6" />`,
+  killed: html`<circle cx="6" cy="6" r="4" stroke-dasharray="2.2 1.9" />`,
+  preempted: html`<path d="M4 2.5v7M8 2.5v7" />`,
+  crashed: html`<path d="M7.3 1.3L3 6.8h6L4.7 10.9" />`,
 };
 
 /** @param {{state: string}} props */
 export function StateIcon({ state }) {
-  const known = STATES[state] ?? STATES.crashed;
   return html`<svg class=${`state state-${state}`} width="12" height="12" viewBox="0 0 12 12" role="img" aria-label=${state}>
-    <title>${known.label}</title>${known.shape}</svg>`;
+    <title>${stateMeaning(state)}</title>${STATE_SHAPES[state] ?? STATE_SHAPES[UNKNOWN_STATE]}</svg>`;
 }
 
-/** @param {{state: string}} props */
-export function StateBadge({ state }) {
-  const { label } = STATES[state] ?? STATES.crashed;
-  return html`<span class=${`badge state-${state}`} title=${label}><${StateIcon} state=${state} />${state}</span>`;
+/** @param {{state: string, title?: string}} props */
+export function StateBadge({ state, title = stateMeaning(state) }) {
+  return html`<span class=${`badge state-${state}`} title=${title}><${StateIcon} state=${state} />${state}</span>`;
 }
 
 /** The sample of a run's line. @param {{style?: import('../logic/colours.js').LineStyle}} props */

@@ -19,6 +19,8 @@ export function Menu({ label, icon, items }) {
   }, [isOpen]);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === 'Escape') {
+      // A dialog around the menu stays.
+      event.preventDefault();
       setOpen(false);
       root.current?.querySelector('button')?.focus();
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {

@@ -1,6 +1,6 @@
 /** One chart of the wall with its title, buttons and footer. */
 import { PanelController } from '../charts/panel_controller.js';
-import { clippedMetrics, logMetrics, toggleMetric, xAxis } from '../state/view.js';
+import { clippedMetrics, logMetrics, toggleMetric } from '../state/view.js';
 import { html, useEffect, useRef, useState } from '../ui.js';
 import { openDialog } from './dialog.js';
 import { Icon } from './icons.js';
@@ -23,7 +23,8 @@ export function Panel({ metric, scope, isLarge = false }) {
   const isNear = useNear(root);
   const isLog = logMetrics.value.includes(metric);
   const isClipped = clippedMetrics.value.includes(metric);
-  const x = xAxis.value;
+  const x = scope.axes.x.value;
+  const title = scope.fullTitleOf(metric);
 
   useEffect(() => {
     if (!isNear || !host.current) return undefined;
@@ -39,18 +40,18 @@ export function Panel({ metric, scope, isLarge = false }) {
     };
   }, [isNear, isLog, isClipped, x, scope]);
 
-  return html`<section class=${isLarge ? 'panel is-large' : 'panel'} ref=${root} data-metric=${metric} data-status=${status.kind} aria-label=${metric}>
+  return html`<section class=${isLarge ? 'panel is-large' : 'panel'} ref=${root} data-metric=${metric} data-status=${status.kind} aria-label=${title}>
     <header class="panel-head">
-      ${!isLarge && html`<h3 title=${metric}>${metric}</h3>`}
-      <span class="panel-sub">${[isLog && 'log', status.subtitle].filter(Boolean).join(' · ')}</span>
+      ${!isLarge && html`<h3 title=${metric}>${scope.titleOf(metric)}</h3>`}
+      <span class="panel-sub">${[scope.noteOf(metric), isLog && 'log', status.subtitle].filter(Boolean).join(' · ')}</span>
       <span class="panel-tools">
-        ${!isLarge && html`<button class="icon-button" title="Full screen" aria-label=${`Full screen: ${metric}`}
+        ${!isLarge && html`<button class="icon-button" title="Full screen" aria-label=${`Full screen: ${title}`}
           onClick=${() => openLarge(metric, scope)}><${Icon} name="expand" size=${14} /></button>`}
-        <${Menu} label=${`Menu of ${metric}`} icon="more" items=${menuItems(metric, scope, { isLog, isClipped }, () => controller.current)} />
+        <${Menu} label=${`Menu of ${title}`} icon="more" items=${menuItems(metric, scope, { isLog, isClipped }, () => controller.current)} />
       </span>
     </header>
     <div class="panel-plot">
-      <div class="panel-chart" ref=${host} role="img" aria-label=${status.summary || metric}></div>
+      <div class="panel-chart" ref=${host} role="img" aria-label=${status.summary || title}></div>
       ${status.kind === 'empty' && html`<p class="panel-note">None of the shown runs logged this</p>`}
       ${status.kind === 'error' && html`<p class="panel-note" role="alert">${status.footer}</p>`}
       ${status.kind === 'loading' && html`<span class="panel-loading" aria-hidden="true"></span>`}
@@ -62,7 +63,7 @@ export function Panel({ metric, scope, isLarge = false }) {
 /** @param {string} metric @param {Scope} scope */
 function openLarge(metric, scope) {
   openDialog({
-    title: metric, isWide: true,
+    title: scope.fullTitleOf(metric), isWide: true,
     body: () => html`<${Panel} metric=${metric} scope=${scope} isLarge />
       <${Legend} scope=${scope} />`,
   });

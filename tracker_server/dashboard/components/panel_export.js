@@ -1,5 +1,4 @@
 /** What a panel gives away: a table to read, a picture, and a CSV of every point (never of the drawn sample). */
-import { fetchSeriesCsv } from '../api.js';
 import { fileName, joinRunCsv } from '../logic/csv.js';
 import { formatNumber, formatX, plural } from '../logic/format.js';
 import { html } from '../ui.js';
@@ -22,21 +21,21 @@ export function openTable(metric, scope, controller) {
   const rows = inside.slice(0, TABLE_ROWS);
   const what = data.isExact ? 'every point' : 'the last value of each bucket';
   openDialog({
-    title: `${metric} as a table`, isWide: true,
+    title: `${scope.fullTitleOf(metric)} as a table`, isWide: true,
     body: () => html`<p class="muted table-about">Shows ${what}${inside.length > rows.length ? `, the first ${formatNumber(rows.length)} of ${formatNumber(inside.length)} rows` : ''}.
-        The CSV holds every point of ${plural(runs.length, 'run')}.${' '}
+        The CSV holds every point of ${plural(runs.length, controller.axis ? 'line' : 'run')}.${' '}
         <button class="button" onClick=${() => downloadCsv(metric, scope)}>Download CSV</button></p>
       <div class="data-table"><table>
         <thead><tr><th scope="col">${data.xLabel}</th>${runs.map((run) => html`<th scope="col">${scope.nameOf(run.id)}</th>`)}</tr></thead>
         <tbody>${rows.map((i) => html`<tr><th scope="row">${formatX(data.x[i], data.xKind)}</th>
-          ${runs.map((run) => html`<td>${cellText(run, i)}</td>`)}</tr>`)}</tbody>
+          ${runs.map((run) => html`<td>${cellText(run, i, controller)}</td>`)}</tr>`)}</tbody>
       </table></div>`,
   });
 }
 
-/** @param {import('../types.js').ChartRun} run @param {number} i */
-function cellText({ cells }, i) {
-  if (cells.count[i] > 0) return formatNumber(cells.last[i]);
+/** @param {import('../types.js').ChartRun} run @param {number} i @param {PanelController} controller */
+function cellText({ cells }, i, controller) {
+  if (cells.count[i] > 0) return controller.valueText(cells.last[i]);
   return cells.nonfinite[i] > 0 ? 'NaN/Inf' : '';
 }
 
@@ -57,7 +56,7 @@ export function downloadPng(metric, scope, controller) {
   ctx.scale(ratio, ratio);
   ctx.fillStyle = style.getPropertyValue('--text');
   ctx.font = '600 13px system-ui, sans-serif';
-  ctx.fillText(metric, 12, 22);
+  ctx.fillText(scope.fullTitleOf(metric), 12, 22);
   ctx.font = '12px system-ui, sans-serif';
   runs.forEach((run, index) => {
     const y = TITLE_PX + source.height / ratio + LEGEND_ROW_PX * index + 14;
@@ -80,7 +79,7 @@ export async function downloadCsv(metric, scope) {
   const parts = [];
   try {
     // One after the other: each may be millions of rows.
-    for (const id of ids) parts.push({ id, name: scope.nameOf(id), csv: await fetchSeriesCsv(scope.project, id, metric) });
+    for (const id of ids) parts.push({ id, name: scope.nameOf(id), csv: await scope.csvOf(id, metric) });
   } catch (problem) {
     const text = problem instanceof Error ? problem.message : String(problem);
     openDialog({ title: 'The CSV could not be made', body: () => html`<p role="alert">${text}</p><button class="button" onClick=${closeDialog}>Close</button>` });

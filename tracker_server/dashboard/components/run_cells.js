@@ -1,6 +1,7 @@
 /** The cells of a run's row. */
 import { columnValue } from '../logic/run_filter.js';
 import { formatAge, formatCell, formatDuration, formatNumber, formatTime, formatValue } from '../logic/format.js';
+import { stateMeaning, troubleText } from '../logic/states.js';
 import { runUrl } from '../router.js';
 import { chartedSet, styles } from '../state/project_store.js';
 import { isTableOpen, showRun, updateView } from '../state/view.js';
@@ -25,6 +26,7 @@ export function showOnly(id) {
 /** Eye, swatch, state and name. @param {{run: RunRow}} props */
 export function NameCell({ run }) {
   const isShown = chartedSet.value.has(run.id);
+  const trouble = troubleText(run.health);
   const label = `${isShown ? 'Hide' : 'Show'} ${run.name}`;
   const onEye = (/** @type {MouseEvent} */ event) => (event.altKey ? showOnly(run.id) : toggleRun(run.id));
   return html`<span class="name-cell">
@@ -32,7 +34,7 @@ export function NameCell({ run }) {
       onClick=${onEye}><${Icon} name=${isShown ? 'eye' : 'eyeOff'} size=${14} /></button>
     <${Swatch} style=${styles.value.get(run.id)} />
     <a class="run-name" href=${runUrl(run.project, run.id)} aria-label=${run.name} title=${`${run.name}\n${run.id}`}><${RunName} name=${run.name} /></a>
-    ${hasTrouble(run) && html`<span class="trouble" title=${troubleText(run)}><${Icon} name="warn" size=${12} /></span>`}
+    ${trouble && html`<span class="trouble" title=${trouble}><${Icon} name="warn" size=${12} /></span>`}
     ${!isTableOpen.value && html`<${StateIcon} state=${run.state} />`}
   </span>`;
 }
@@ -47,20 +49,6 @@ function RunName({ name }) {
   return html`<span class="name-start">${letters.slice(0, -NAME_END).join('')}</span><span>${letters.slice(-NAME_END).join('')}</span>`;
 }
 
-/** @param {RunRow} run */
-export function hasTrouble({ health }) {
-  return Boolean(health && (health.n_dropped > 0 || health.n_damaged > 0 || health.is_suspended));
-}
-
-/** @param {RunRow} run */
-export function troubleText({ health }) {
-  const parts = [];
-  if (health.n_dropped > 0) parts.push(`${formatNumber(health.n_dropped)} rows could not be written`);
-  if (health.n_damaged > 0) parts.push(`${formatNumber(health.n_damaged)} places of the journal are damaged`);
-  if (health.is_suspended) parts.push('writing is delayed: the disk or the server did not answer');
-  return parts.join('; ');
-}
-
 /**
  * The value of any other column.
  * @param {RunRow} run
@@ -71,7 +59,7 @@ export function troubleText({ health }) {
 export function cellContent(run, column, nowS) {
   const value = columnValue(run, column);
   switch (column) {
-    case 'state': return { text: html`<${StateBadge} state=${run.state} />`, title: run.state };
+    case 'state': return { text: html`<${StateBadge} state=${run.state} />`, title: stateMeaning(run.state) };
     case 'created': return { text: formatAge(run.created_s, nowS), title: formatTime(run.created_s) };
     case 'duration': return { text: formatDuration(run.duration_s), title: formatDuration(run.duration_s) };
     case 'tags': return { text: html`<${Tags} tags=${run.tags} />`, title: run.tags.join(', ') };

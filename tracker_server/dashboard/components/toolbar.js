@@ -2,7 +2,7 @@
 import { MAX_SMOOTHING } from '../logic/view_state.js';
 import { formatX } from '../logic/format.js';
 import { metrics } from '../state/project_store.js';
-import { chooseX, panelQuery, smoothing, updateView, xAxis, zoom, zoomBack, zoomOut } from '../state/view.js';
+import { chartAxes, panelQuery, smoothing, updateView } from '../state/view.js';
 import { html } from '../ui.js';
 import { Icon } from './icons.js';
 
@@ -15,14 +15,18 @@ const toSlider = (weight) => Math.round(SLIDER_STEPS * (Math.log(1 - weight) / M
 /** @param {number} position */
 const fromSlider = (position) => Number((1 - (1 - MAX_SMOOTHING) ** (position / SLIDER_STEPS)).toFixed(3));
 
-export function Toolbar() {
+/** @typedef {import('../state/view.js').Axes} Axes */
+
+/** @param {{axes?: Axes, children?: any}} props children: what the page adds before the axis */
+export function Toolbar({ axes = chartAxes, children = null }) {
   return html`<div class="toolbar" role="toolbar" aria-label="Charts">
     <label class="search"><${Icon} name="search" size=${14} /><input type="search" placeholder="Find a chart" aria-label="Find a chart"
       value=${panelQuery.value} onInput=${(/** @type {any} */ event) => updateView({ panels: event.currentTarget.value })} /></label>
     <span class="toolbar-space"></span>
-    <${ZoomChip} />
-    <${Smoothing} />
-    <${XChoice} />
+    <${ZoomChip} axes=${axes} />
+    ${children}
+    ${axes === chartAxes && html`<${Smoothing} />`}
+    <${XChoice} axes=${axes} />
   </div>`;
 }
 
@@ -34,24 +38,26 @@ function Smoothing() {
     <output>${weight === 0 ? 'off' : weight.toFixed(weight >= 0.99 ? 3 : 2)}</output></label>`;
 }
 
-function XChoice() {
-  const x = xAxis.value;
+/** @param {{axes: Axes}} props */
+function XChoice({ axes }) {
+  const x = axes.x.value;
   const keys = metrics.value.map((metric) => metric.key);
   const own = x.startsWith('metric:') && !keys.includes(x.slice(7)) ? [x.slice(7), ...keys] : keys;
   return html`<label class="field">X axis
-    <select class="select" value=${x} onChange=${(/** @type {any} */ event) => chooseX(event.currentTarget.value)}>
+    <select class="select" value=${x} onChange=${(/** @type {any} */ event) => axes.chooseX(event.currentTarget.value)}>
       ${X_CHOICES.map(([value, label]) => html`<option value=${value} selected=${value === x}>${label}</option>`)}
       <optgroup label="A metric">${own.map((key) => html`<option value=${`metric:${key}`} selected=${x === `metric:${key}`}>${key}</option>`)}</optgroup>
     </select></label>`;
 }
 
-function ZoomChip() {
-  const range = zoom.value;
+/** @param {{axes: Axes}} props */
+function ZoomChip({ axes }) {
+  const range = axes.zoom.value;
   if (!range) return null;
-  const text = `${formatX(roundX(range.min, range), xAxis.value)} – ${formatX(roundX(range.max, range), xAxis.value)}`;
-  return html`<span class="chip"><button class="chip-main" title="Back one zoom (z, or double-click on a chart)" onClick=${zoomBack}>
+  const text = `${formatX(roundX(range.min, range), axes.x.value)} – ${formatX(roundX(range.max, range), axes.x.value)}`;
+  return html`<span class="chip"><button class="chip-main" title="Back one zoom (z, or double-click on a chart)" onClick=${axes.zoomBack}>
       <${Icon} name="zoomOut" size=${14} />${text}</button>
-    <button class="icon-button" title="Show everything" aria-label="Reset zoom" onClick=${zoomOut}><${Icon} name="close" size=${12} /></button></span>`;
+    <button class="icon-button" title="Show everything" aria-label="Reset zoom" onClick=${axes.zoomOut}><${Icon} name="close" size=${12} /></button></span>`;
 }
 
 /** Digits below a thousandth of the range say nothing. @param {number} x @param {{min: number, max: number}} range */

@@ -4,6 +4,7 @@
  */
 
 /** @typedef {{min: number, max: number}} Range */
+/** @typedef {{first: number, last: number}} LineRange from 0, both inside */
 /**
  * @typedef {object} ViewState
  * @property {string} x "step", "relative_time", "wall_time" or "metric:<key>"
@@ -20,18 +21,28 @@
  * @property {readonly string[]} columns the two columns of the compact list
  * @property {boolean} isTable whether the list is expanded to the full table
  * @property {string} tab of the run page
+ * @property {string} systemX x of the charts of the system tab
+ * @property {Range|null} systemZoom
+ * @property {''|'device'|'metric'} systemBy how these charts are arranged; "" is what suits the number of GPUs
+ * @property {string} codePart of the code tab: changes, files or packages; "" is the first that there is
+ * @property {string} file shown there
+ * @property {string} line of the log: "120" or "120-140", counted from 1
+ * @property {string} find searched in the log
+ * @property {string} writer whose log is shown; "" is the usual one
  */
 
 /** @type {Readonly<ViewState>} */
 export const DEFAULT_VIEW = Object.freeze({
   x: 'step', smoothing: 0, filter: '', sort: '-created', base: 'auto', shown: Object.freeze([]),
   hidden: Object.freeze([]), zoom: null, panels: '', logY: Object.freeze([]), clipped: Object.freeze([]), columns: Object.freeze([]),
-  isTable: false, tab: 'charts',
+  isTable: false, tab: 'charts', systemX: 'relative_time', systemZoom: null, systemBy: '', codePart: '', file: '',
+  line: '', find: '', writer: '',
 });
 
 export const MAX_SMOOTHING = 0.999;
 const X_KINDS = new Set(['step', 'relative_time', 'wall_time']);
-const TABS = new Set(['charts', 'config', 'summary', 'overview']);
+export const TABS = Object.freeze(['charts', 'system', 'logs', 'code', 'config', 'summary', 'overview']);
+const CODE_PARTS = ['changes', 'files', 'packages'];
 
 /**
  * Read the query of an address. What is missing or senseless falls back to the default: a link never breaks a page.
@@ -41,9 +52,10 @@ const TABS = new Set(['charts', 'config', 'summary', 'overview']);
 export function parseView(query) {
   const params = new URLSearchParams(query);
   const x = params.get('x') ?? '';
-  const tab = params.get('tab') ?? '';
+  const systemX = params.get('sysx') ?? '';
+  const isX = (/** @type {string} */ text) => X_KINDS.has(text) || (text.startsWith('metric:') && text.length > 7);
   return {
-    x: X_KINDS.has(x) || (x.startsWith('metric:') && x.length > 7) ? x : DEFAULT_VIEW.x,
+    x: isX(x) ? x : DEFAULT_VIEW.x,
     smoothing: clamp(Number(params.get('smooth') ?? 0), 0, MAX_SMOOTHING),
     filter: params.get('q') ?? '',
     sort: params.get('sort') || DEFAULT_VIEW.sort,
@@ -56,8 +68,21 @@ export function parseView(query) {
     clipped: params.getAll('clip').filter(Boolean),
     columns: params.getAll('col').filter(Boolean).slice(0, 2),
     isTable: params.get('table') === '1',
-    tab: TABS.has(tab) ? tab : DEFAULT_VIEW.tab,
+    tab: oneOf(params.get('tab'), TABS, DEFAULT_VIEW.tab),
+    systemX: isX(systemX) ? systemX : DEFAULT_VIEW.systemX,
+    systemZoom: parseRange(params.get('syszoom')),
+    systemBy: /** @type {ViewState['systemBy']} */ (oneOf(params.get('by'), ['device', 'metric'], '')),
+    codePart: oneOf(params.get('code'), CODE_PARTS, ''),
+    file: params.get('file') ?? '',
+    line: formatLines(parseLines(params.get('line') ?? '')),
+    find: params.get('find') ?? '',
+    writer: params.get('writer') ?? '',
   };
+}
+
+/** @param {string|null} text @param {readonly string[]} known @param {string} usual */
+function oneOf(text, known, usual) {
+  return text !== null && known.includes(text) ? text : usual;
 }
 
 /** @param {number} value @param {number} low @param {number} high */
@@ -94,6 +119,14 @@ export function formatView(view) {
   for (const key of view.clipped) params.append('clip', key);
   for (const key of view.columns) params.append('col', key);
   put('table', view.isTable ? '1' : '', '');
+  put('sysx', view.systemX, DEFAULT_VIEW.systemX);
+  if (view.systemZoom) params.set('syszoom', `${view.systemZoom.min}~${view.systemZoom.max}`);
+  put('by', view.systemBy, DEFAULT_VIEW.systemBy);
+  put('code', view.codePart, '');
+  put('file', view.file, '');
+  put('line', view.line, '');
+  put('find', view.find, '');
+  put('writer', view.writer, '');
   const text = params.toString();
   return text === '' ? '' : `?${text}`;
 }
@@ -137,4 +170,22 @@ export function chartedRuns(filtered, view, limit) {
     }
   }
   return ids;
+}
+
+/**
+ * Lines in the address: "120" or "120-140", counted from 1.
+ * @param {string} text
+ * @returns {LineRange|null}
+ */
+export function parseLines(text) {
+  const match = /^(\d{1,12})(?:-(\d{1,12}))?$/.exec(text);
+  if (!match) return null;
+  const ends = [Number(match[1]), Number(match[2] ?? match[1])].sort((a, b) => a - b);
+  return ends[0] < 1 ? null : { first: ends[0] - 1, last: ends[1] - 1 };
+}
+
+/** @param {LineRange|null} range */
+export function formatLines(range) {
+  if (!range) return '';
+  return range.first === range.last ? String(range.first + 1) : `${range.first + 1}-${range.last + 1}`;
 }

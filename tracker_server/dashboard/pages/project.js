@@ -1,4 +1,5 @@
 /** A project: its runs on the left, all their charts on the right. */
+import { runScope } from '../charts/panel_controller.js';
 import { ChartWall } from '../components/chart_wall.js';
 import { Divider } from '../components/divider.js';
 import { EmptySnippet, ErrorNote, Skeleton } from '../components/empty.js';
@@ -11,7 +12,7 @@ import { Toolbar } from '../components/toolbar.js';
 import { homeUrl, navigate, projectUrl, runUrl } from '../router.js';
 import { keep, remember } from '../state/preferences.js';
 import { charted, isLoaded, loadError, metrics, openProject, runs, runsById, styles } from '../state/project_store.js';
-import { hoveredRun, isTableOpen, updateView, zoomBack } from '../state/view.js';
+import { chartAxes, hoveredRun, isTableOpen, updateView } from '../state/view.js';
 import { html, useEffect, useMemo, useState } from '../ui.js';
 
 const PANE_PX = { usual: 340, min: 240, max: 720 };
@@ -42,7 +43,7 @@ function keyMap(project) {
     o: onCursor(showOnly),
     Enter: onCursor((id) => { if (document.activeElement?.closest('a, button, select') === null) navigate(runUrl(project, id)); }),
     t: () => updateView({ isTable: !isTableOpen.peek() }),
-    z: zoomBack,
+    z: chartAxes.zoomBack,
     'g r': () => navigate(projectUrl(project)),
     'g p': () => navigate(homeUrl()),
   };
@@ -70,7 +71,7 @@ function Body({ project }) {
 
 /** @param {{project: string}} props */
 function Charts({ project }) {
-  const scope = useMemo(() => ({ project, charted, styles, nameOf: (/** @type {string} */ id) => runsById.peek().get(id)?.name ?? id }), [project]);
+  const scope = useMemo(() => runScope({ project, charted, styles, nameOf: (id) => runsById.peek().get(id)?.name ?? id }), [project]);
   const keys = metrics.value.filter((metric) => !metric.hidden).map((metric) => metric.key);
   return html`<${Toolbar} />
     ${keys.length > 0 ? html`<${ChartWall} keys=${keys} scope=${scope} />` : html`<${NoCharts} project=${project} />`}`;

@@ -6,6 +6,7 @@ import { bindKeys } from '../components/keyboard.js';
 import { Shell } from '../components/shell.js';
 import { onChanges } from '../events.js';
 import { formatAge, formatNumber, formatTime, plural } from '../logic/format.js';
+import { STATES } from '../logic/states.js';
 import { projectUrl } from '../router.js';
 import { paced } from '../state/paced.js';
 import { html, signal, useEffect } from '../ui.js';
@@ -17,7 +18,6 @@ const loadError = signal(/** @type {Error|null} */ (null));
 const query = signal('');
 const REFRESH_GAP_MS = 2000;
 const FILTER_ID = 'project-filter';
-const STATES = ['running', 'finished', 'failed', 'crashed'];
 
 async function load() {
   try {
@@ -62,7 +62,7 @@ function Body() {
 
 /** @param {{project: ProjectRow}} props */
 function ProjectLine({ project }) {
-  const states = STATES.map((state) => ({ state, n: project.states[/** @type {'running'} */ (state)] ?? 0 })).filter(({ n }) => n > 0);
+  const states = STATES.map((state) => ({ state, n: project.states[state] ?? 0 })).filter(({ n }) => n > 0);
   return html`<tr><th scope="row"><a class="list-link" href=${projectUrl(project.name)}>${project.name}</a></th>
     <td class="is-numeric is-extra">${formatNumber(project.n_runs)}</td>
     <td><span class="state-counts">${states.map(({ state, n }) => html`<span class=${`state-count state-${state}`} title=${`${plural(n, 'run')} ${state}`}>

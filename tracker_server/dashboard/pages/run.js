@@ -1,28 +1,63 @@
-/** One run: header, and the tabs Charts, Config, Summary, Overview. */
+/** One run: header, and its tabs. Those that need much code bring it when they are opened. */
 import { fetchRun } from '../api.js';
+import { runScope } from '../charts/panel_controller.js';
 import { ChartWall } from '../components/chart_wall.js';
 import { EmptySnippet, ErrorNote, Skeleton } from '../components/empty.js';
 import { Icon, StateBadge, Swatch } from '../components/icons.js';
 import { bindKeys } from '../components/keyboard.js';
-import { Tags, hasTrouble, troubleText } from '../components/run_cells.js';
+import { Tags } from '../components/run_cells.js';
 import { Shell, homeCrumb, projectCrumb } from '../components/shell.js';
 import { Toolbar } from '../components/toolbar.js';
 import { onChanges } from '../events.js';
 import { slotStyle } from '../logic/colours.js';
 import { formatDuration, formatNumber, formatTime, plural } from '../logic/format.js';
+import { describeState, troubleText } from '../logic/states.js';
+import { TABS } from '../logic/view_state.js';
 import { homeUrl, navigate, projectUrl } from '../router.js';
 import { paced } from '../state/paced.js';
 import { theme } from '../state/preferences.js';
 import { metrics, openProject, slotOf } from '../state/project_store.js';
-import { tab, updateView, zoomBack } from '../state/view.js';
-import { computed, html, useEffect, useMemo, useSignal } from '../ui.js';
-import { KeyValues, Overview, RunErrorNote } from './run_details.js';
+import { chartAxes, systemAxes, tab, updateView } from '../state/view.js';
+import { computed, html, signal, useEffect, useMemo, useSignal } from '../ui.js';
+import { KeyValues, RunErrorNote } from './run_details.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */
-/** @typedef {import('../charts/panel_controller.js').Scope} Scope */
 
 const REFRESH_GAP_MS = 700;
-const TABS = [['charts', 'Charts'], ['config', 'Config'], ['summary', 'Summary'], ['overview', 'Overview']];
+const LABELS = /** @type {Record<string, string>} */ ({
+  charts: 'Charts', system: 'System', logs: 'Logs', code: 'Code', config: 'Config', summary: 'Summary', overview: 'Overview',
+});
+/** Tabs that fill the window and scroll inside. */
+const FULL_HEIGHT = new Set(['logs']);
+
+/** @type {Record<string, () => Promise<any>>} the component of a tab; written out, so that each file is found by tools */
+const LOADERS = {
+  system: async () => (await import('./run_system.js')).SystemTab,
+  logs: async () => (await import('./run_logs.js')).LogsTab,
+  code: async () => (await import('./run_code.js')).CodeTab,
+  overview: async () => (await import('./run_overview.js')).OverviewTab,
+};
+const loadedTabs = signal(/** @type {Record<string, any>} */ ({}));
+const tabError = signal(/** @type {Error|null} */ (null));
+
+/** @param {string} key */
+async function loadTab(key) {
+  try {
+    const component = await LOADERS[key]();
+    tabError.value = null;
+    if (!loadedTabs.peek()[key]) loadedTabs.value = { ...loadedTabs.peek(), [key]: component };
+  } catch (problem) {
+    tabError.value = /** @type {Error} */ (problem);
+  }
+}
+
+/** @param {{name: string, run: RunDetail}} props */
+function LazyTab({ name, run }) {
+  const component = loadedTabs.value[name];
+  useEffect(() => { if (!component) loadTab(name); }, [name, component]);
+  if (component) return html`<${component} run=${run} />`;
+  return tabError.value ? html`<${ErrorNote} error=${tabError.value} />` : html`<${Skeleton} rows=${8} />`;
+}
 
 /** @param {{project: string, run: string}} props */
 export function RunPage({ project, run: id }) {
@@ -43,7 +78,7 @@ export function RunPage({ project, run: id }) {
       onChanges((changes) => {
         if (changes === null || changes.some((change) => change.project === project && change.run === id)) loader.ask();
       }),
-      bindKeys({ 'g r': () => navigate(projectUrl(project)), 'g p': () => navigate(homeUrl()), z: zoomBack }),
+      bindKeys({ 'g r': () => navigate(projectUrl(project)), 'g p': () => navigate(homeUrl()), z: () => (tab.peek() === 'system' ? systemAxes : chartAxes).zoomBack() }),
     ];
     return () => stops.forEach((stop) => stop());
   }, [project, id]);
@@ -58,31 +93,44 @@ export function RunPage({ project, run: id }) {
 /** @param {{run: RunDetail}} props */
 function Loaded({ run }) {
   const now = tab.value;
-  return html`<div class="run-page">
+  // On a narrow page the tabs scroll.
+  useEffect(() => document.getElementById(`tab-${now}`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [now]);
+  const hasError = run.error && (now === 'charts' || now === 'overview');
+  return html`<div class=${FULL_HEIGHT.has(now) ? 'run-page is-full' : 'run-page'}>
     <${Header} run=${run} />
-    <div class="tabs" role="tablist" aria-label="Parts of the run">${TABS.map(([key, label]) => html`<button role="tab" id=${`tab-${key}`}
-      aria-selected=${key === now} aria-controls="tab-body" onClick=${() => updateView({ tab: key })}>${label}${tabCount(key, run)}</button>`)}</div>
+    <div class="tabs" role="tablist" aria-label="Parts of the run" onKeyDown=${moveTab}>${TABS.map((key) => html`<button role="tab" id=${`tab-${key}`}
+      aria-selected=${key === now} tabindex=${key === now ? 0 : -1} aria-controls="tab-body" onClick=${() => updateView({ tab: key })}>${LABELS[key]}${tabCount(key, run)}</button>`)}</div>
     <div id="tab-body" class=${`tab-body tab-${now}`} role="tabpanel" aria-labelledby=${`tab-${now}`}>
-      ${run.error && now !== 'config' && now !== 'summary' && html`<${RunErrorNote} error=${run.error} exitCode=${run.exit_code} />`}
+      ${hasError && html`<${RunErrorNote} error=${run.error} exitCode=${run.exit_code} />`}
       ${now === 'charts' && html`<${RunCharts} run=${run} />`}
       ${now === 'config' && html`<${KeyValues} values=${run.config} noun="config" hint='tracker.init(project="…", config={"lr": 0.001})' />`}
       ${now === 'summary' && html`<${KeyValues} values=${run.summary} noun="summary" hint='run.summary["best_accuracy"] = 0.97' />`}
-      ${now === 'overview' && html`<${Overview} run=${run} />`}
+      ${LOADERS[now] && html`<${LazyTab} key=${now} name=${now} run=${run} />`}
     </div></div>`;
+}
+
+/** The arrow keys go from tab to tab. @param {KeyboardEvent} event */
+function moveTab(event) {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (by === undefined) return;
+  const next = TABS[(TABS.indexOf(tab.peek()) + by + TABS.length) % TABS.length];
+  updateView({ tab: next });
+  document.getElementById(`tab-${next}`)?.focus();
 }
 
 /** @param {string} key @param {RunDetail} run */
 function tabCount(key, run) {
-  const n = key === 'config' ? Object.keys(run.config).length : key === 'summary' ? Object.keys(run.summary).length : 0;
+  const n = { config: Object.keys(run.config).length, summary: Object.keys(run.summary).length }[key] ?? 0;
   return n > 0 ? html` <span class="count">${n}</span>` : '';
 }
 
 /** @param {{run: RunDetail}} props */
 function Header({ run }) {
   const style = slotStyle(slotOf(run.id), theme.value);
+  const trouble = troubleText(run.health);
   return html`<header class="run-head">
     <h1><${Swatch} style=${style} /><span title=${run.id}>${run.name}</span></h1>
-    <${StateBadge} state=${run.state} />
+    <${StateBadge} state=${run.state} title=${describeState(run)} />
     <span class="fact" title="Duration">${formatDuration(run.duration_s)}</span>
     <span class="fact" title="Started">${formatTime(run.created_s)}</span>
     <span class="fact">${plural(run.n_rows, 'row')}</span>
@@ -90,7 +138,7 @@ function Header({ run }) {
     ${run.job_type && html`<span class="fact">${run.job_type}</span>`}
     ${run.attempt > 1 && html`<span class="fact">attempt ${formatNumber(run.attempt)}</span>`}
     <${Tags} tags=${run.tags} />
-    ${hasTrouble(run) && html`<span class="trouble"><${Icon} name="warn" size=${14} />${troubleText(run)}</span>`}
+    ${trouble && html`<span class="trouble"><${Icon} name="warn" size=${14} />${trouble}</span>`}
     ${run.notes && html`<p class="run-notes">${run.notes}</p>`}
   </header>`;
 }
@@ -98,7 +146,7 @@ function Header({ run }) {
 /** @param {{run: RunDetail}} props */
 function RunCharts({ run }) {
   const { id, project, name } = run;
-  const scope = useMemo(() => /** @type {Scope} */ ({
+  const scope = useMemo(() => runScope({
     project,
     charted: computed(() => [id]),
     // One line alone needs no dashes to be told from others.

@@ -63,17 +63,29 @@ export function slotOf(id) {
   return slots.value.get(id) ?? 0;
 }
 
-/** @type {Set<(ids: Set<string>|null) => void>} */
-const pointListeners = new Set();
+/** Changes that a row of the run list shows nothing of: a run prints far more often than it logs. */
+const SILENT_KINDS = new Set(['console', 'system', 'environment', 'files']);
 
-/**
- * Be told which runs have new points; null means that any may have.
- * @param {(ids: Set<string>|null) => void} listener
- * @returns {() => void} to stop
- */
-export function onPoints(listener) {
-  pointListeners.add(listener);
-  return () => pointListeners.delete(listener);
+/** @type {Record<'points'|'system', Set<(ids: Set<string>|null) => void>>} */
+const pointListeners = { points: new Set(), system: new Set() };
+
+/** @param {'points'|'system'} kind @returns {(listener: (ids: Set<string>|null) => void) => (() => void)} */
+const listenTo = (kind) => (listener) => {
+  pointListeners[kind].add(listener);
+  return () => pointListeners[kind].delete(listener);
+};
+
+/** Be told which runs have new points; null means that any may have. The answer stops it. */
+export const onPoints = listenTo('points');
+/** The same for samples of the machine. */
+export const onSystemPoints = listenTo('system');
+
+/** @param {'points'|'system'} kind @param {Change[]|null} changes */
+function tellPoints(kind, changes) {
+  const grown = changes && new Set(changes.filter((change) => change.kinds.includes(kind)).map((change) => change.run));
+  if (grown?.size === 0) return false;
+  for (const listener of pointListeners[kind]) listener(grown);
+  return true;
 }
 
 /**
@@ -126,10 +138,13 @@ function createRefresher(project, hasRunList) {
     changed(changes) {
       if (changes === null) {
         everything();
-        for (const listener of pointListeners) listener(null);
+        tellPoints('points', null);
+        tellPoints('system', null);
         return;
       }
-      const ours = changes.filter((change) => change.project === project);
+      const all = changes.filter((change) => change.project === project);
+      tellPoints('system', all);
+      const ours = all.filter((change) => change.kinds.some((kind) => !SILENT_KINDS.has(kind)));
       if (ours.length === 0) return;
       const known = runsById.peek();
       for (const { run, kinds } of ours) {
@@ -137,10 +152,7 @@ function createRefresher(project, hasRunList) {
         else if (pendingRuns !== 'all') pendingRuns.add(run);
       }
       if (hasRunList) loadRuns.ask();
-      const grown = new Set(ours.filter((change) => change.kinds.includes('points')).map((change) => change.run));
-      if (grown.size === 0) return;
-      loadMetrics.ask();
-      for (const listener of pointListeners) listener(grown);
+      if (tellPoints('points', ours)) loadMetrics.ask();
     },
     stop() {
       isStopped = true;

@@ -12,9 +12,6 @@ const ADDRESS_DELAY_MS = 300;
 export const view = signal(parseView(location.search));
 /** The run under the pointer, in the list or on a chart. */
 export const hoveredRun = signal(/** @type {string|null} */ (null));
-/** @type {Range[]} zooms to go back to, the newest last */
-let zoomsBefore = [];
-
 /** @param {Partial<ViewState>} patch */
 export function updateView(patch) {
   view.value = { ...view.value, ...patch };
@@ -26,40 +23,68 @@ const part = (key) => computed(() => view.value[key]);
 export const filterText = part('filter');
 export const sortOrder = part('sort');
 export const smoothing = part('smoothing');
-export const xAxis = part('x');
-export const zoom = part('zoom');
 export const logMetrics = part('logY');
 export const clippedMetrics = part('clipped');
 export const panelQuery = part('panels');
 export const isTableOpen = part('isTable');
 export const chosenColumns = part('columns');
 export const tab = part('tab');
+export const systemBy = part('systemBy');
+export const codePart = part('codePart');
+export const shownFile = part('file');
+export const logLine = part('line');
+export const logFind = part('find');
+export const logWriter = part('writer');
 export const shownRuns = part('shown');
 export const hiddenRuns = part('hidden');
 export const baseRuns = part('base');
 
-/** Zoom all panels. @param {Range} range */
-export function zoomTo(range) {
-  if (view.value.zoom) zoomsBefore.push(view.value.zoom);
-  updateView({ zoom: range });
+/**
+ * The x axis that a wall of charts shares.
+ * @typedef {object} Axes
+ * @property {import('../vendor/signals.js').ReadonlySignal<string>} x
+ * @property {import('../vendor/signals.js').ReadonlySignal<Range|null>} zoom
+ * @property {import('../vendor/signals.js').ReadonlySignal<number>} smoothing
+ * @property {(x: string) => void} chooseX a range of the old axis means nothing on the new one
+ * @property {(range: Range) => void} zoomTo zoom all panels
+ * @property {() => void} zoomBack undo the last zoom
+ * @property {() => void} zoomOut undo all zooms
+ * @property {() => void} forget the zooms to go back to
+ */
+
+/**
+ * @param {'x'|'systemX'} xKey @param {'zoom'|'systemZoom'} zoomKey
+ * @param {import('../vendor/signals.js').ReadonlySignal<number>} smoothed
+ * @returns {Axes}
+ */
+function makeAxes(xKey, zoomKey, smoothed) {
+  /** @type {Range[]} zooms to go back to, the newest last */
+  let before = [];
+  const set = (/** @type {Range|null} */ range) => updateView({ [zoomKey]: range });
+  const forget = () => { before = []; };
+  return {
+    x: part(xKey), zoom: part(zoomKey), smoothing: smoothed, forget,
+    chooseX(x) {
+      forget();
+      updateView({ [xKey]: x, [zoomKey]: null });
+    },
+    zoomTo(range) {
+      const now = view.value[zoomKey];
+      if (now) before.push(now);
+      set(range);
+    },
+    zoomBack: () => set(before.pop() ?? null),
+    zoomOut() {
+      forget();
+      set(null);
+    },
+  };
 }
 
-/** Undo the last zoom. */
-export function zoomBack() {
-  updateView({ zoom: zoomsBefore.pop() ?? null });
-}
-
-/** Undo all zooms. */
-export function zoomOut() {
-  zoomsBefore = [];
-  updateView({ zoom: null });
-}
-
-/** Choose the x axis; a range of the old one means nothing on the new one. @param {string} x */
-export function chooseX(x) {
-  zoomsBefore = [];
-  updateView({ x, zoom: null });
-}
+/** Of the charts of metrics. */
+export const chartAxes = makeAxes('x', 'zoom', smoothing);
+/** Of the charts of the machine: time is what they are read by, and what a wiggle of a sensor means is not smoothed away. */
+export const systemAxes = makeAxes('systemX', 'systemZoom', signal(0));
 
 /** @param {string} id @param {boolean} isShown */
 export function showRun(id, isShown) {
@@ -93,7 +118,8 @@ export function startViewSync() {
     batch(() => {
       clearTimeout(timer);
       written = location.pathname;
-      zoomsBefore = [];
+      chartAxes.forget();
+      systemAxes.forget();
       hoveredRun.value = null;
       view.value = parseView(location.search);
     });
