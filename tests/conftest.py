@@ -9,5 +9,8 @@ import signal
 os.environ["TRACKER_SLOW_WRITE_S"] = "30"
 # Thousands of runs are begun here. What is recorded besides rows is on in the tests that are about it.
 os.environ.update(TRACKER_CONSOLE="off", TRACKER_SYSTEM_INTERVAL_S="0", TRACKER_CAPTURE_ENVIRONMENT="false")
-# Started in the background of a script, this process ignores Ctrl-C, and so would those that tests start and interrupt.
+# Started in the background of a script or by nohup, this process ignores signals, and so would those that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)

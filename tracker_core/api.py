@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from .api_run import ApiRun
 from .errors import NotFoundError, UsageError
-from .filters import matches, sort_key
+from .filters import matches
 from .paths import find_folder
 from .settings import load_settings
 
 if TYPE_CHECKING:
-    pass
+    from tracker_server.filter_tree import Filter
+    from tracker_server.run_view import RunView
 
 __all__ = ["Api", "ApiRun"]
 
@@ -43,33 +44,36 @@ class Api:
         return self._folder.projects()
 
     def runs(
-        self, project: str | None = None, filters: Mapping[str, Any] | None = None, order: str | None = None
+        self, project: str | None = None, filters: str | Mapping[str, Any] | None = None, order: str | None = None
     ) -> list[ApiRun]:
         """Return runs, newest first.
 
         Args:
             project: a project's name; None for all projects.
-            filters: Mongo-style conditions, see `tracker_core.filters.matches`.
-            order: a field such as "created_at" or "summary.val/loss", with "-" before it for descending order.
+            filters: a text such as 'config.lr < 1e-3 and "baseline" in tags' (docs/filters.md), or Mongo-style
+                conditions, see `tracker_core.filters.matches`.
+            order: a field or key such as "created", 'summary["val/loss"].min:desc' or "-summary.val/loss"; with
+                ":desc" behind it or "-" before it in descending order. Runs without a value come last.
 
         Raises:
             NotFoundError: there is no such project.
-            UsageError: a filter or the order names no field.
+            UsageError: a filter is wrong, or the order names no field.
         """
+        from tracker_server.filter_mongo import order_of
+        from tracker_server.filter_tree import EVERY_RUN
+        from tracker_server.run_search import matching_runs
+
+        wanted, order_by = _tree(filters), order_of(order)
         self._folder.refresh()
         name = None if project is None else project.removeprefix("local/")
         if name is not None and name not in self._folder.projects():
             raise NotFoundError(f"project {name!r} is not in {self.dir}; it has {self._folder.projects()}")
-        runs = [ApiRun(self._folder, view) for view in self._folder.runs(name)]
-        runs = [run for run in runs if matches(run, filters or {})]
-        if order is None:
-            return sorted(runs, key=lambda run: -run.created_ns)
-        field = order.lstrip("+-")
-        runs.sort(key=lambda run: sort_key(run, field))
-        if order.startswith("-"):
-            with_value = [run for run in runs if sort_key(run, field)[0] < 2]
-            runs = with_value[::-1] + runs[len(with_value) :]
-        return runs
+        views = self._folder.runs(name)
+        if isinstance(wanted, Mapping):
+            views = [view for view in views if matches(ApiRun(self._folder, view), wanted)]
+            wanted = EVERY_RUN
+        found = matching_runs(views, wanted, order_by, self._environment)
+        return [ApiRun(self._folder, view) for view in found]
 
     def run(self, path: str) -> ApiRun:
         """Return one run by "project/id", or by its id alone where only one project has it.
@@ -94,3 +98,20 @@ class Api:
     def close(self) -> None:
         """Let go of the folder."""
         self._folder.close()
+
+    def _environment(self, view: RunView) -> Mapping[str, Any]:
+        return self._folder.details(view.project, view.id).environment
+
+
+def _tree(filters: str | Mapping[str, Any] | None) -> Filter | Mapping[str, Any]:
+    """Return a filter as a tree, or as it is where only `matches` can answer it."""
+    from tracker_server.filter_mongo import tree_of_mongo
+    from tracker_server.filter_syntax import parse_filter
+
+    if isinstance(filters, str):
+        return parse_filter(filters)
+    if filters is not None and not isinstance(filters, Mapping):
+        got = f"{filters!r}"[:100] + f" of type {type(filters).__name__}"
+        raise UsageError("runs(filters=)", got, "a text or a dict", "write for example 'state == \"finished\"'")
+    tree = tree_of_mongo(filters or {})
+    return (filters or {}) if tree is None else tree

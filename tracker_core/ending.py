@@ -17,7 +17,7 @@ from .records import RunError, State
 SIGNAL_EXIT_BASE = 128
 _SIGINT = 2
 # A SLURM job is sent these some time before its end where it asks for that (--signal); SIGTERM has other reasons too.
-_SLURM_WARNINGS = ("SIGUSR1", "SIGUSR2")
+_USER_SIGNALS = ("SIGUSR1", "SIGUSR2")
 
 _exit_code = 0
 _error: RunError | None = None
@@ -40,8 +40,10 @@ def conclude(exit_code: int, error: RunError | None, signal: str, noted_signal: 
         exit_code, signal = SIGNAL_EXIT_BASE + _SIGINT, signal or "SIGINT"
     if not (exit_code or error or signal):
         return State(wall_time_ns=0, state="finished", exit_code=0)
-    signal = signal or noted_signal
-    is_preempted = is_preempting or (signal in _SLURM_WARNINGS and "SLURM_JOB_ID" in os.environ)
+    last = signal or noted_signal
+    is_preempted = is_preempting or (last in _USER_SIGNALS and "SLURM_JOB_ID" in os.environ)
+    # A program gives SIGUSR1 and SIGUSR2 its own meaning: one that it survived is no reason for a later failure.
+    signal = last if is_preempted or last not in _USER_SIGNALS else signal
     state = "preempted" if is_preempted else "killed" if signal else "failed"
     return State(wall_time_ns=0, state=state, exit_code=exit_code, error=error, signal=signal)
 

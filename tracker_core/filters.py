@@ -1,8 +1,7 @@
-"""Filter and order runs by Mongo-style dicts, as users of wandb write them. Pure."""
+"""Filter runs by Mongo-style dicts, as users of wandb write them. Pure."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -135,11 +134,3 @@ def _operator(name: str) -> Callable[[Any, Any], bool]:
         expected = "one of " + ", ".join(_OPERATORS)
         raise UsageError("runs(filters=)", f"the operator {name!r}", expected, "use one of these")
     return _OPERATORS[name]
-
-
-def sort_key(run: Filterable, field: str) -> tuple[int, Any]:
-    """Return what a run sorts by: numbers, then text, then runs without a value."""
-    value = field_value(run, field)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return (1, str(value)) if value is not _MISSING and value is not None else (2, "")
-    return (0, value) if not math.isnan(value) else (2, "")

@@ -142,9 +142,14 @@ class TrackerLogger(_loggers.Logger):  # type: ignore[misc, name-defined]
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Note that a fit, validate or test ended. After "success" more may follow; "failed" ends the run."""
+        """Note that a fit, validate or test ended. After "success" more may follow; "failed" ends the run.
+
+        Lightning says "finished" before it requeues a SLURM job, whose process is then stopped.
+        """
         if status == "failed":
             self._held.fail(sys.exception())
+        elif status == "finished":
+            self._held.open().mark_preempting()
         else:
             self._held.leave_open()
 

@@ -111,6 +111,7 @@ class HeldRun:
             arguments = {**arguments, "reinit": "create_new"}
         run = init(**{**arguments, "project": self.project, "id": self.id})
         self._has_begun, self._adopts = True, False
+        self.project, self.id = run.project, run.id  # under `tracker run` they are the launcher's
         _begun.add(run)
         return run
 

@@ -60,6 +60,7 @@ INTERRUPT = RunError(type="KeyboardInterrupt", message="")
         ((1, ERROR, "", "SIGTERM", True), "preempted", 1, "SIGTERM"),
         ((1, None, "", "", True), "preempted", 1, ""),
         ((138, None, "SIGUSR1", "SIGUSR1", False), "killed", 138, "SIGUSR1"),
+        ((1, ERROR, "", "SIGUSR1", False), "failed", 1, ""),
     ],
 )
 def test_what_is_known_of_the_end_decides_the_state(

@@ -183,6 +183,14 @@ def test_ctrl_c_ends_the_run_as_failed(recorded: Any) -> None:
     assert recorded.only_run("lightning_logs").view.error.type == "KeyboardInterrupt"
 
 
+def test_a_requeued_slurm_job_was_preempted(recorded: Any) -> None:
+    logger = TrackerLogger()
+    logger.log_metrics({"a": 1.0})
+    logger.finalize("finished")  # as Lightning does before it calls scontrol
+    logger.experiment.end(143, None, signal="SIGTERM")
+    assert recorded.only_run("lightning_logs").state == "preempted"
+
+
 def test_a_crash_that_was_caught_can_be_gone_on_from(recorded: Any) -> None:
     logger = TrackerLogger()
     with pytest.raises(RuntimeError):

@@ -615,3 +615,28 @@ def test_a_kill_for_want_of_memory_is_told() -> None:
     assert out_of_memory.describe_kill(before, before) == ""
     assert out_of_memory.describe_kill({}, {"group": 3}) == "", "what was before is not known"
     assert all(count >= 0 for count in out_of_memory.count_kills().values())
+
+
+@pytest.mark.long
+def test_a_flood_is_not_slowed_to_less_than_half_of_a_bare_pipe(tmp_path: Path) -> None:
+    script = tmp_path / "flood.py"
+    script.write_text(
+        "import os, sys, time\n"
+        "data = (b'step 1 loss 0.123456 accuracy 0.9876 and some more of it' + b'\\n') * 1100\n"
+        "began = time.perf_counter()\n"
+        "for _ in range(100_000_000 // len(data)): os.write(1, data)\n"
+        "print(time.perf_counter() - began, file=sys.stderr)\n"
+    )
+
+    def seconds(words: list[str]) -> float:
+        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with subprocess.Popen(["cat"], stdin=child.stdout, stdout=subprocess.DEVNULL):
+            assert child.stdout is not None and child.stderr is not None
+            child.stdout.close()
+            took_s = float(child.stderr.read())
+            child.stderr.close()
+        assert child.wait() == 0
+        return took_s
+
+    pairs = [(seconds([PYTHON, str(script)]), seconds(command(PYTHON, script))) for _ in range(10)]
+    assert min(wrapped_s for _, wrapped_s in pairs) < 2 * max(0.1, sorted(bare_s for bare_s, _ in pairs)[5])
