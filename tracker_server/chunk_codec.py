@@ -1,55 +1,64 @@
-"""Columns of values as compressed bytes and back, exactly.
+"""Columns of values as compressed bytes and back, exactly. docs/chunk_format.md has every field.
 
-An encoded column is one byte naming its form, then a zstd frame. Numbers have their bytes transposed first (all lowest
-bytes, then all second lowest, ...), which makes the slowly changing bytes of neighbours compress; steps, times and
-other integers are stored as differences. Values that are no numbers are msgpack.
+An encoded column is a checksum, one byte naming the type of its values, and what `chunk_forms` makes of numbers, bits
+of truth values, or msgpack of values that are neither.
 """
 
 from __future__ import annotations
 
-import threading
+import zlib
 from typing import Any
 
 import msgspec
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
-_LEVEL = 1
+from .chunk_bytes import ByteReader, column_error, compress, decompress, pack_bytes, u32, unpack_bytes
+from .chunk_forms import decode_form, encode_form
+from .chunk_planes import decode_bits, encode_bits
+
+__all__ = ["MAX_VALUES", "decode_column", "encode_column", "encode_integers", "pack_bytes", "unpack_bytes", "widen"]
+
+# How many values a column may hold: more is refused before memory is taken for them.
+MAX_VALUES = 1 << 20
 _FORMATS: dict[str, np.dtype[Any]] = {
     "d": np.dtype("<f8"),
     "f": np.dtype("<f4"),
     "q": np.dtype("<i8"),
     "Q": np.dtype("<u8"),
-    "?": np.dtype("?"),
 }
+_BOOL = "?"
 _OBJECT = "o"
-_DELTA = "i"
+# Larger ones are split, so that no frame comes near the size that is refused.
+_OBJECT_FRAME_BYTES = 16 << 20
+_CRC_BYTES = 4
 
 _encode_msgpack = msgspec.msgpack.Encoder().encode
 _decode_msgpack = msgspec.msgpack.Decoder(list[Any]).decode
 
 
 def encode_column(values: NDArray[Any], code: str) -> bytes:
-    """Return the bytes of one column.
+    """Return the bytes of one column of at most `MAX_VALUES` values.
 
     Args:
         values: [n], of the dtype that the journal's type `code` names; `object[n]` for code 'o'.
         code: d float64, f float32, q int64, Q uint64, ? bool, o anything msgpack can hold.
     """
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"a stored column: got {len(values)} values, expected at most {MAX_VALUES}")
     if code == _OBJECT:
-        return _OBJECT.encode() + _compress(_encode_msgpack(values.tolist()))
-    if code == "q":
-        return encode_integers(values)
-    numbers = np.ascontiguousarray(values, dtype=_FORMATS[code])
-    return code.encode() + _compress(_transpose_bytes(numbers))
+        body = _encode_objects(values.tolist())
+    elif code == _BOOL:
+        body = encode_bits(np.ascontiguousarray(values, dtype=np.bool_))
+    else:
+        body = encode_form(np.ascontiguousarray(values, dtype=_FORMATS[code]))
+    content = code.encode() + body
+    return u32(_checksum(content, len(values))) + content
 
 
 def encode_integers(values: NDArray[np.int64]) -> bytes:
-    """Return the bytes of int64[n] as differences; a difference beyond 64 bits wraps round and back."""
-    numbers = np.ascontiguousarray(values, dtype=np.int64).view(np.uint64)
-    deltas = np.diff(numbers, prepend=np.zeros(1, np.uint64))
-    return _DELTA.encode() + _compress(_transpose_bytes(deltas))
+    """Return the bytes of int64[n]."""
+    return encode_column(values, "q")
 
 
 def decode_column(data: bytes, n_values: int) -> NDArray[Any]:
@@ -58,36 +67,23 @@ def decode_column(data: bytes, n_values: int) -> NDArray[Any]:
     Raises:
         ValueError: `data` is not an encoded column of `n_values` values.
     """
-    form = chr(data[0]) if data else ""
-    if form not in _FORMATS and form not in (_DELTA, _OBJECT):
-        raise ValueError(f"stored column: got form {form!r}, expected one of dfqQ?io; delete the index to rebuild it")
-    try:
-        body = _coders.decompressor.decompress(memoryview(data)[1:])
-    except zstandard.ZstdError as error:
-        raise ValueError(f"stored column: {error}; delete the index to rebuild it") from error
-    values = _decode_objects(body) if form == _OBJECT else _decode_numbers(body, form)
-    if len(values) != n_values:
-        raise ValueError(
-            f"stored column: got {len(values)} values, expected {n_values}; delete the index to rebuild it"
-        )
+    if not 0 <= n_values <= MAX_VALUES:
+        raise column_error(f"got {n_values} values, expected 0 to {MAX_VALUES}")
+    reader = ByteReader(data)
+    if reader.u32() != _checksum(memoryview(data)[_CRC_BYTES:], n_values):
+        raise column_error(f"its checksum is not that of {reader.n_left} bytes for {n_values} values")
+    code = chr(reader.u8())
+    if code not in _FORMATS and code not in (_BOOL, _OBJECT):
+        raise column_error(f"got type {code!r}, expected one of dfqQ?o")
+    if code == _OBJECT:
+        values = _decode_objects(reader, n_values)
+    elif code == _BOOL:
+        values = decode_bits(reader, n_values)
+    else:
+        values = decode_form(reader, n_values, _FORMATS[code])
+    if reader.n_left:
+        raise column_error(f"got {reader.n_left} bytes behind its end")
     return values
-
-
-def pack_bytes(data: bytes) -> bytes:
-    """Return `data` compressed."""
-    return _compress(data)
-
-
-def unpack_bytes(data: bytes) -> bytes:
-    """Return what `pack_bytes` was given.
-
-    Raises:
-        ValueError: `data` is not of it.
-    """
-    try:
-        return _coders.decompressor.decompress(data)
-    except zstandard.ZstdError as error:
-        raise ValueError(f"stored bytes: {error}; delete the index to rebuild it") from error
 
 
 def widen(values: NDArray[Any]) -> NDArray[Any]:
@@ -104,40 +100,30 @@ def widen(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.int64)
 
 
-def _decode_numbers(body: bytes, form: str) -> NDArray[Any]:
-    dtype = np.dtype("<u8") if form == _DELTA else _FORMATS[form]
-    n_values = len(body) // dtype.itemsize
-    planes = np.frombuffer(body, np.uint8).reshape(dtype.itemsize, n_values)
-    numbers = np.array(planes.T, order="C").reshape(-1).view(dtype)
-    if form != _DELTA:
-        return numbers
-    np.cumsum(numbers, out=numbers)
-    return numbers.view(np.int64)
+def _checksum(content: bytes | memoryview, n_values: int) -> int:
+    return zlib.crc32(content, n_values)
 
 
-def _decode_objects(body: bytes) -> NDArray[Any]:
-    decoded = _decode_msgpack(body)
-    values = np.empty(len(decoded), dtype=object)
+def _encode_objects(values: list[Any]) -> bytes:
+    body = _encode_msgpack(values)
+    if len(body) > _OBJECT_FRAME_BYTES and len(values) > 1:
+        half = len(values) // 2
+        return _encode_objects(values[:half]) + _encode_objects(values[half:])
+    frame = compress(body)
+    return u32(len(frame)) + frame
+
+
+def _decode_objects(reader: ByteReader, n_values: int) -> NDArray[Any]:
+    decoded: list[Any] = []
+    while reader.n_left:
+        frame = reader.take(reader.u32())
+        try:
+            decoded.extend(_decode_msgpack(decompress(frame)))
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
+            raise column_error(str(error)) from error
+    if len(decoded) != n_values:
+        raise column_error(f"got {len(decoded)} values, expected {n_values}")
+    values = np.empty(n_values, dtype=object)
     for index, value in enumerate(decoded):
         values[index] = value
     return values
-
-
-def _transpose_bytes(numbers: NDArray[Any]) -> bytes:
-    planes = numbers.view(np.uint8).reshape(len(numbers), numbers.dtype.itemsize)
-    return planes.T.tobytes()
-
-
-class _Coders(threading.local):
-    """One coder each per thread: they are costly to make and must not be shared."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self.decompressor = zstandard.ZstdDecompressor()
-
-
-_coders = _Coders()
-
-
-def _compress(data: bytes) -> bytes:
-    return _coders.compressor.compress(data)

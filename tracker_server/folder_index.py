@@ -192,10 +192,10 @@ class FolderIndex:
         return [*sealed.files, *(file for sequence, file in tail.files if sequence >= sealed.next_sequence)]
 
     def rows(self, chunk_id: int, build: str) -> SealedRows | None:
-        """Return one chunk of this build of the index, or None where that was lost meanwhile."""
+        """Return one chunk of this build of the index, or None where that was lost meanwhile or is damaged."""
         try:
             return self._reader.rows(chunk_id, build)
-        except IndexUnreadableError:
+        except (IndexUnreadableError, ValueError):
             return None
 
     def _sealed(self, name: str) -> SealedJournal | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, create_engine, event, select
+from sqlalchemy import Connection, bindparam, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
@@ -37,6 +37,31 @@ from .store_schema import (
 )
 
 _CACHE_BYTES = 128 << 20
+
+# Made once: to put together what every query of a series asks takes SQLAlchemy longer than SQLite to answer it.
+_INFO = select(index_info.c.name, index_info.c.value)
+_METRIC_ID = select(metric.c.metric_id).where(metric.c.key == bindparam("key"))
+_JOURNAL_IDS = select(journal.c.journal_id, journal.c.path, journal.c.next_sequence).where(
+    journal.c.path.in_(bindparam("paths", expanding=True))
+)
+_COLUMNS = (
+    select(
+        value_chunk.c.journal_id,
+        row_chunk.c.chunk_id,
+        row_chunk.c.n_rows,
+        row_chunk.c.first_sequence,
+        row_chunk.c.last_sequence,
+        row_chunk.c.steps,
+        row_chunk.c.wall_times,
+        row_chunk.c.sequences,
+        value_chunk.c.data,
+    )
+    .join(row_chunk, row_chunk.c.chunk_id == value_chunk.c.chunk_id)
+    .where(value_chunk.c.metric_id == bindparam("metric_id"))
+    .where(value_chunk.c.journal_id.in_(bindparam("journal_ids", expanding=True)))
+    .where(row_chunk.c.is_system == bindparam("is_system"))
+    .order_by(value_chunk.c.journal_id, row_chunk.c.first_sequence)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +133,11 @@ class IndexReader:
             if connection is None:
                 return found
             names = self._journal_ids(connection, found)
-            metric_id = connection.execute(select(metric.c.metric_id).where(metric.c.key == key)).scalar()
+            metric_id = connection.execute(_METRIC_ID, {"key": key}).scalar()
             if metric_id is None or not names:
                 return found
-            query = (
-                select(
-                    value_chunk.c.journal_id,
-                    row_chunk.c.chunk_id,
-                    row_chunk.c.n_rows,
-                    row_chunk.c.first_sequence,
-                    row_chunk.c.last_sequence,
-                    row_chunk.c.steps,
-                    row_chunk.c.wall_times,
-                    row_chunk.c.sequences,
-                    value_chunk.c.data,
-                )
-                .join(row_chunk, row_chunk.c.chunk_id == value_chunk.c.chunk_id)
-                .where(value_chunk.c.metric_id == metric_id, value_chunk.c.journal_id.in_(list(names)))
-                .where(row_chunk.c.is_system == is_system)
-                .order_by(value_chunk.c.journal_id, row_chunk.c.first_sequence)
-            )
-            for journal_id, *row in connection.execute(query):
+            parameters = {"metric_id": metric_id, "journal_ids": list(names), "is_system": is_system}
+            for journal_id, *row in connection.execute(_COLUMNS, parameters):
                 found[names[journal_id]].parts.append(self._column(metric_id, *row))
         return found
 
@@ -214,9 +223,8 @@ class IndexReader:
     def _journal_ids(self, connection: Connection, found: dict[str, Any]) -> dict[int, str]:
         paths, names = list(found), {}
         for start in range(0, len(paths), 10_000):
-            wanted = journal.c.path.in_(paths[start : start + 10_000])
-            query = select(journal.c.journal_id, journal.c.path, journal.c.next_sequence).where(wanted)
-            for journal_id, path, next_sequence in connection.execute(query):
+            wanted = {"paths": paths[start : start + 10_000]}
+            for journal_id, path, next_sequence in connection.execute(_JOURNAL_IDS, wanted):
                 names[journal_id] = path
                 found[path].next_sequence = next_sequence
         return names
@@ -275,9 +283,8 @@ class IndexReader:
             raise IndexUnreadableError(f"{self._path}: {error.orig}") from error
 
     def _is_usable(self, connection: Connection) -> bool:
-        query = select(index_info.c.name, index_info.c.value)
         try:
-            info = {row.name: row.value for row in connection.execute(query)}
+            info = {row.name: row.value for row in connection.execute(_INFO)}
         except DatabaseError:
             return False
         if info.get("build") != self._build:

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-INDEX_VERSION = "2"
+INDEX_VERSION = "3"
 
 metadata = MetaData()
 

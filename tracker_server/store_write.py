@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, create_engine, delete, event, insert, inspect, select
@@ -34,7 +35,8 @@ from .store_schema import (
     value_chunk,
 )
 
-_MAX_CHUNK_ROWS = 65_536
+# Longer ones are hardly smaller, but must be decoded whole for a part; measured by benchmarks/store_size.py.
+MAX_CHUNK_ROWS = 16_384
 
 _log = logging.getLogger(__name__)
 
@@ -70,13 +72,14 @@ class Seal:
 
 
 def encode_chunks(blocks: Sequence[RowBlock]) -> list[Chunk]:
-    """Return the rows of one journal, each block in sequence order, as chunks."""
-    return [
-        _encode_chunk(block.part(start, stop))
-        for block in blocks
-        for start in range(0, len(block), _MAX_CHUNK_ROWS)
-        for stop in [start + _MAX_CHUNK_ROWS]
-    ]
+    """Return the rows of one journal, each block in sequence order, as chunks of about equal length."""
+    return [_encode_chunk(part) for block in blocks for part in _parts(block)]
+
+
+def _parts(block: RowBlock) -> Iterator[RowBlock]:
+    n_parts = -(-len(block) // MAX_CHUNK_ROWS)
+    cuts = [len(block) * index // n_parts for index in range(n_parts)]
+    return (block.part(start, stop) for start, stop in pairwise([*cuts, len(block)]))
 
 
 def _encode_chunk(block: RowBlock) -> Chunk:

@@ -6,6 +6,7 @@ import math
 import os
 import random
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -103,6 +104,26 @@ def test_a_finished_run_is_sealed_and_read_from_the_index_alone(tracker_dir):
     again = LocalFolder(tracker_dir)
     again.refresh()
     assert values_of(again) == [float(step) for step in range(100)] and again.run("p", "a").state == "finished"
+
+
+def test_rows_of_a_damaged_chunk_are_read_from_the_journal(tracker_dir):
+    journal = Journal(tracker_dir)
+    for step in range(100):
+        journal.row(step, loss=math.sin(step))
+    journal.end()
+    folder = LocalFolder(tracker_dir)
+    folder.refresh()
+    folder.close()
+    with sqlite3.connect(tracker_dir / "index.sqlite") as database:
+        ((data,),) = database.execute("SELECT data FROM value_chunk").fetchall()
+        damaged = data[:-1] + bytes((data[-1] ^ 1,))
+        assert database.execute("UPDATE value_chunk SET data = ?", (damaged,)).rowcount == 1
+    database.close()
+    again = LocalFolder(tracker_dir)
+    again.refresh()
+    assert [row.values["loss"] for row in again.rows("p", "a")] == [math.sin(step) for step in range(100)]
+    assert values_of(again) == [math.sin(step) for step in range(100)]
+    again.close()
 
 
 def test_rows_of_changing_keys_keep_their_order(tracker_dir):
