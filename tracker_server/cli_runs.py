@@ -32,19 +32,24 @@ _MAX_COLUMNS = 6
 
 
 def list_runs(args: argparse.Namespace) -> int:
-    """Print a table of runs, newest first."""
-    runs = Api(args.dir).runs(args.project)
+    """Print a table of the runs that are asked for, newest first unless told otherwise."""
+    runs = Api(args.dir).runs(args.project, args.filter, args.sort)
     shown = runs[: args.limit] if args.limit > 0 else runs
     if args.json:
         print_json([run_as_dict(run) for run in shown])
         return 0
     console = Console()
+    if not shown and args.filter:
+        console.print("No runs match.")
+        return 0
     if not shown:
         console.print("No runs yet. Log one with tracker_core.init(project=...).log({'loss': 0.1}).")
         return 0
     console.print(_runs_table(shown))
     if len(shown) < len(runs):
-        console.print(f"[dim]{len(runs) - len(shown)} older runs; show them with --limit 0[/dim]")
+        console.print(
+            f"[dim]{len(runs) - len(shown)} {'more' if args.sort else 'older'} runs; show them with --limit 0[/dim]"
+        )
     return 0
 
 

@@ -10,16 +10,18 @@ from starlette.responses import Response
 
 from tracker_core.errors import NotFoundError, UsageError
 
+from .filter_syntax import SearchError
 from .security_headers import SECURITY_HEADERS
 
 
-class ErrorDetail(msgspec.Struct):
-    """What went wrong and what to do."""
+class ErrorDetail(msgspec.Struct, omit_defaults=True):
+    """What went wrong and what to do; `position` is how many characters of a filter or sort key are before it."""
 
     where: str
     got: str
     expected: str
     remedy: str
+    position: int | None = None
 
 
 class ErrorBody(msgspec.Struct):
@@ -49,6 +51,11 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(UsageError)
     async def usage(_: Request, error: UsageError) -> Response:
         return error_response(422, error.where, error.got, error.expected, error.remedy)
+
+    @app.exception_handler(SearchError)
+    async def search(_: Request, error: SearchError) -> Response:
+        detail = ErrorDetail(error.where, error.got, error.expected, error.remedy, error.position)
+        return json_response(ErrorBody(detail), 400)
 
     @app.exception_handler(NotFoundError)
     async def not_found(request: Request, error: NotFoundError) -> Response:

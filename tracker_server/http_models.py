@@ -85,7 +85,11 @@ class RunRow(msgspec.Struct, kw_only=True):
 
 
 class RunList(msgspec.Struct):
+    """Runs of a project; of a search one page, with how many match in all and where the next page begins."""
+
     runs: list[RunRow]
+    n_matching: int | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class MetricRow(msgspec.Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from fastapi import Request
@@ -34,6 +34,7 @@ from .http_models import (
     run_detail,
     run_row,
 )
+from .run_search import search_page
 from .run_view import RunView, json_number
 from .series import Series
 
@@ -72,8 +73,23 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
         return json_response(ProjectList(project_rows(folder.runs())))
 
     @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs", Access.SIGNED_IN, **documented(RunList))
-    def runs(project: str) -> Response:
-        return json_response({"runs": [rows.encoded(view) for view in folder.runs(project)]})
+    def runs(
+        project: str,
+        filter: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Response:
+        views = folder.runs(project)
+        if filter is None and sort is None and limit is None and cursor is None:
+            return json_response({"runs": [rows.encoded(view) for view in views]})
+
+        def environment_of(view: RunView) -> dict[str, Any]:
+            return folder.details(view.project, view.id).environment
+
+        page = search_page(views, filter, sort, limit, cursor, environment_of)
+        found = [rows.encoded(view) for view in page.runs]
+        return json_response({"runs": found, "n_matching": page.n_matching, "next_cursor": page.next_cursor})
 
     @routes.add("GET", f"{PREFIX}/projects/{{project}}/metrics", Access.SIGNED_IN, **documented(MetricList))
     def metrics(project: str) -> Response:
