@@ -150,6 +150,11 @@ def fill_cells(grid: Grid, x: X, values: NDArray[np.float64], smooth: NDArray[np
     )
 
 
+def cell_of(grid: Grid, x: X) -> NDArray[np.int64]:
+    """Return int64[n]: in which cell each of the sorted x lies, that the grid was made for."""
+    return np.searchsorted(grid.lower, x, side="right") - 1
+
+
 def _reduced(
     values: NDArray[np.float64],
     smooth: NDArray[np.float64] | None,

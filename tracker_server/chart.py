@@ -1,11 +1,11 @@
-"""A chart: one metric of many runs on one x-grid, exactly. Reads from a `LocalFolder`; computes outside its lock."""
+"""A chart: metrics of many runs on one x-grid, exactly. Reads from a `LocalFolder`; computes outside its lock."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from tracker_core.errors import UsageError
 
 from .buckets import Cells, Grid, Widths, X, choose_grid, fill_cells, sort_by_x
+from .chart_groups import GroupCells, GroupRequest, group_cells
+from .chart_smoothing import Smoothing, check_smoothing, smooth_points
 from .fold import SYSTEM_PREFIX
 from .folder import LocalFolder
 from .series import Series, align, align_by_time, numbers_only
-from .smoothing import MAX_WEIGHT, ema
 
 MAX_BUCKETS = 4096
 MAX_RUNS = 2000
+MAX_GROUPS = 200
 _METRIC_PREFIX = "metric:"
 _LABELS = {"step": "step", "relative_time": "relative time", "wall_time": "wall time"}
 _NS = 1_000_000_000
@@ -28,34 +30,38 @@ _NS = 1_000_000_000
 _WALL_TIME_GRAIN_NS = 500
 
 
-class Smoothing(msgspec.Struct, forbid_unknown_fields=True):
-    """How a line is smoothed: not at all, or by a debiased exponential moving average over the raw points."""
-
-    kind: Literal["none", "ema"] = "none"
-    weight: float = 0.0
-
-
 class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to draw. `x` is step, relative_time, wall_time or metric:<key>; x_min and x_max are in units of x.
+    """What to draw: `metric`, or `metrics`, of `runs`, and of `groups` of runs.
 
-    `writer` is whose points are drawn; without it the primary writer's, or of system metrics those shown by default.
+    `x` is step, relative_time, wall_time or metric:<key>; x_min and x_max are in units of x. `writer` is whose points
+    are drawn; without it the primary writer's, or of system metrics those shown by default.
     """
 
-    runs: list[str]
-    metric: str
+    runs: list[str] = []
+    metric: str | None = None
     x: str = "step"
     x_min: float | None = None
     x_max: float | None = None
     n_buckets: int = 390
     smoothing: Smoothing = msgspec.field(default_factory=Smoothing)
     writer: str | None = None
+    metrics: list[str] = []
+    groups: list[GroupRequest] = []
+
+    def all_metrics(self) -> list[str]:
+        """Return the metrics, each once."""
+        return list(dict.fromkeys([*([] if self.metric is None else [self.metric]), *self.metrics]))
 
 
 @dataclass(frozen=True, slots=True)
 class ChartLine:
-    """One run on the grid. `n_points`, `n_nonfinite`, `last`, `min`, `max` are over all its points, zoomed or not."""
+    """A metric of one run on the grid.
+
+    `n_points`, `n_nonfinite`, `last`, `min`, `max` are over all its points, zoomed or not.
+    """
 
     id: str
+    metric: str
     n_points: int
     n_nonfinite: int
     last: float | int
@@ -65,8 +71,22 @@ class ChartLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ChartGroup:
+    """A metric of a group on the grid: `n_runs` members have it, with `n_points` together."""
+
+    name: str
+    metric: str
+    n_runs: int
+    n_points: int
+    cells: GroupCells
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """The answer: x of the cells (float64[n], ascending, in units of x) and a line per run that has the metric."""
+    """The answer: x of the cells (float64[n], ascending, in units of x) and a line per run and metric that it has.
+
+    With `is_smoothed_raw` False some run had so many points that means of them were smoothed.
+    """
 
     x: NDArray[np.float64]
     x_kind: str
@@ -76,7 +96,9 @@ class Chart:
     x_min: float | None
     x_max: float | None
     smoothing: Smoothing
+    is_smoothed_raw: bool
     lines: list[ChartLine]
+    groups: list[ChartGroup]
 
 
 def check_request(request: ChartRequest) -> None:
@@ -84,18 +106,32 @@ def check_request(request: ChartRequest) -> None:
     x_min, x_max = request.x_min, request.x_max
     if not 1 <= request.n_buckets <= MAX_BUCKETS:
         raise UsageError("n_buckets", str(request.n_buckets), f"1 to {MAX_BUCKETS}", "ask for about half the pixels")
-    if len(request.runs) > MAX_RUNS:
-        raise UsageError("runs", f"{len(request.runs)} runs", f"at most {MAX_RUNS}", "ask for fewer runs")
+    _check_lines(request)
     if request.x not in _LABELS and not request.x.startswith(_METRIC_PREFIX):
         expected = "step, relative_time, wall_time or metric:<key>"
         raise UsageError("x", repr(request.x)[:200], expected, "choose one of these")
-    if not 0 <= request.smoothing.weight <= MAX_WEIGHT:
-        got = str(request.smoothing.weight)
-        raise UsageError("smoothing.weight", got, f"0 to {MAX_WEIGHT}", "choose a weight inside it")
+    check_smoothing(request.smoothing)
     if any(bound is not None and not math.isfinite(bound) for bound in (x_min, x_max)):
         raise UsageError("x_min, x_max", f"{x_min}, {x_max}", "finite numbers or null", "leave out an open end")
     if x_min is not None and x_max is not None and x_min > x_max:
         raise UsageError("x_min, x_max", f"{x_min}, {x_max}", "x_min <= x_max", "swap them")
+
+
+def _check_lines(request: ChartRequest) -> None:
+    if not request.all_metrics():
+        raise UsageError("metric", "none", "the key of a metric, or several in metrics", "say what to draw")
+    if len(request.runs) > MAX_RUNS:
+        raise UsageError("runs", f"{len(request.runs)} runs", f"at most {MAX_RUNS}", "ask for fewer runs")
+    names = [group.name for group in request.groups]
+    if len(names) > MAX_GROUPS:
+        raise UsageError("groups", f"{len(names)} groups", f"at most {MAX_GROUPS}", "ask for fewer groups")
+    if len(set(names)) < len(names):
+        raise UsageError("groups", "a name twice", "a name of its own for each group", "rename one")
+    members = {run_id for group in request.groups for run_id in group.runs}
+    n_lines = len(members.union(request.runs)) * len(request.all_metrics())
+    if n_lines > MAX_RUNS:
+        got = f"{n_lines} lines: runs, those of groups too, times metrics"
+        raise UsageError("runs, groups, metrics", got, f"at most {MAX_RUNS}", "ask for fewer runs or metrics")
 
 
 def draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
@@ -105,25 +141,38 @@ def draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
         UsageError: the request is out of bounds.
     """
     check_request(request)
-    runs = [run_id for run_id in dict.fromkeys(request.runs) if folder.has_run(project, run_id)]
+    wanted = dict.fromkeys([*request.runs, *(run_id for group in request.groups for run_id in group.runs)])
+    runs = [run_id for run_id in wanted if folder.has_run(project, run_id)]
+    points = [one for key in request.all_metrics() for one in _points(folder, project, request, runs, key)]
+    widths = _widths(request.x)
+    grid = choose_grid([p.x for p in points], request.n_buckets, *_bounds(request), widths=widths)
+    units = _NS if _is_time(request.x) else 1
+    is_raw = True
+    lines = []
+    for one in points:
+        smooth, is_of_raw = smooth_points(one.x, one.values, request.smoothing, units, widths)
+        is_raw = is_raw and is_of_raw
+        lines.append(_line(one, fill_cells(grid, one.x, one.values, smooth)))
+    return _chart(request, grid, points, lines, is_raw)
+
+
+def _points(
+    folder: LocalFolder, project: str, request: ChartRequest, runs: Sequence[str], key: str
+) -> Iterator[_Points]:
+    """Yield a metric of the runs that have it."""
     by_metric = request.x.startswith(_METRIC_PREFIX)
-    found = folder.series_of(project, runs, request.metric, request.writer, with_order=by_metric)
+    found = folder.series_of(project, runs, key, request.writer, with_order=by_metric)
     present = [(run_id, numbers_only(found[run_id])) for run_id in runs]
     present = [(run_id, series) for run_id, series in present if len(series)]
-    xs = _xs(folder, project, request, present)
-    points = [
-        _Points(run_id, len(series), *sort_by_x(x, _as_drawn(series.values)), series.values)
-        for (run_id, series), x in zip(present, xs, strict=True)
-    ]
-    bounds = _bounds(request)
-    grid = choose_grid([p.x for p in points], request.n_buckets, *bounds, widths=_widths(request.x))
-    lines = [_line(grid, p, request.smoothing) for p in points]
-    return _chart(request, grid, points, lines)
+    xs = _xs(folder, project, request, key, present)
+    for (run_id, series), x in zip(present, xs, strict=True):
+        yield _Points(run_id, key, len(series), *sort_by_x(x, _as_drawn(series.values)), series.values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Points:
     run_id: str
+    metric: str
     n_points: int
     x: X
     values: NDArray[np.float64]
@@ -135,7 +184,7 @@ def _as_drawn(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _xs(
-    folder: LocalFolder, project: str, request: ChartRequest, present: Sequence[tuple[str, Series]]
+    folder: LocalFolder, project: str, request: ChartRequest, key: str, present: Sequence[tuple[str, Series]]
 ) -> list[NDArray[np.int64]] | list[NDArray[np.float64]]:
     """Return each series' x: int64 steps, int64 ns, or the float64 values of a metric."""
     kind = request.x
@@ -148,7 +197,7 @@ def _xs(
     x_metric = kind.removeprefix(_METRIC_PREFIX)
     others = folder.series_of(project, [run_id for run_id, _ in present], x_metric, request.writer)
     # Samples of the machine have no row in common with what was logged, and may be of another process.
-    by_time = any(key.startswith(SYSTEM_PREFIX) for key in (request.metric, x_metric))
+    by_time = any(name.startswith(SYSTEM_PREFIX) for name in (key, x_metric))
     place = align_by_time if by_time else align
     return [place(series, numbers_only(others[run_id])) for run_id, series in present]
 
@@ -171,13 +220,12 @@ def _bounds(request: ChartRequest) -> tuple[int | float | None, int | float | No
     return low, high
 
 
-def _line(grid: Grid, points: _Points, smoothing: Smoothing) -> ChartLine:
-    smooth = ema(points.values, smoothing.weight) if smoothing.kind == "ema" else None
-    cells = fill_cells(grid, points.x, points.values, smooth)
+def _line(points: _Points, cells: Cells) -> ChartLine:
     logged = points.logged
     finite = logged if logged.dtype == np.int64 else logged[np.isfinite(logged)]
     return ChartLine(
         points.run_id,
+        points.metric,
         points.n_points,
         len(logged) - len(finite),
         logged[-1].item(),
@@ -187,10 +235,23 @@ def _line(grid: Grid, points: _Points, smoothing: Smoothing) -> ChartLine:
     )
 
 
-def _chart(request: ChartRequest, grid: Grid, points: Sequence[_Points], lines: list[ChartLine]) -> Chart:
+def _groups(request: ChartRequest, lines: Sequence[ChartLine], n_cells: int) -> Iterator[ChartGroup]:
+    by_place = {(line.metric, line.id): line for line in lines}
+    for key in request.all_metrics():
+        for group in request.groups:
+            places = [(key, run_id) for run_id in dict.fromkeys(group.runs)]
+            members = [by_place[place] for place in places if place in by_place]
+            cells = group_cells([line.cells for line in members], n_cells)
+            yield ChartGroup(group.name, key, len(members), sum(line.n_points for line in members), cells)
+
+
+def _chart(
+    request: ChartRequest, grid: Grid, points: Sequence[_Points], lines: list[ChartLine], is_smoothed_raw: bool
+) -> Chart:
     scale = _NS if _is_time(request.x) else 1
     width = grid.width if grid.width is None or scale == 1 else grid.width / scale
     starts = [p.x[0].item() for p in points if len(p.x)]
+    shown = set(request.runs)
     ends = [p.x[-1].item() for p in points if len(p.x)]
     return Chart(
         x=grid.centres() / scale if scale != 1 else grid.centres(),
@@ -201,5 +262,7 @@ def _chart(request: ChartRequest, grid: Grid, points: Sequence[_Points], lines: 
         x_min=min(starts) / scale if starts else None,
         x_max=max(ends) / scale if ends else None,
         smoothing=request.smoothing,
-        lines=lines,
+        is_smoothed_raw=is_smoothed_raw,
+        lines=[line for line in lines if line.id in shown],
+        groups=list(_groups(request, lines, len(grid.lower))),
     )

@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .chart import Chart
+from .chart import Chart, ChartGroup, ChartLine
 
 _ALIGNMENT = 8
 _CELL_ARRAYS = ("first", "last", "min", "max", "mean")
 _COUNT_ARRAYS = ("count", "nonfinite")
+_GROUP_ARRAYS = ("mean", "std", "sem", "min", "max", "median")
 
 
 def encode_binary(chart: Chart) -> bytes:
@@ -22,10 +23,9 @@ def encode_binary(chart: Chart) -> bytes:
     entries: list[dict[str, Any]] = []
     pieces: list[bytes] = []
     offset = 0
-    for name, run, values in _arrays(chart):
+    for entry, values in _arrays(chart):
         data = values.tobytes()
-        entry = {"name": name, "dtype": values.dtype.str[1:], "length": len(values), "offset": offset}
-        entries.append(entry if run is None else {**entry, "run": run})
+        entries.append({**entry, "dtype": values.dtype.str[1:], "length": len(values), "offset": offset})
         padding = -len(data) % _ALIGNMENT
         pieces.append(data + b"\0" * padding)
         offset += len(data) + padding
@@ -36,10 +36,7 @@ def encode_binary(chart: Chart) -> bytes:
 
 def encode_json(chart: Chart) -> bytes:
     """Return the same as JSON, arrays inline, null for NaN."""
-    entries = []
-    for name, run, values in _arrays(chart):
-        entry: dict[str, Any] = {"name": name, "dtype": values.dtype.str[1:], "values": values.tolist()}
-        entries.append(entry if run is None else {**entry, "run": run})
+    entries = [{**entry, "dtype": values.dtype.str[1:], "values": values.tolist()} for entry, values in _arrays(chart)]
     return msgspec.json.encode({**_header(chart), "arrays": entries})
 
 
@@ -52,10 +49,11 @@ def _header(chart: Chart) -> dict[str, Any]:
         "n_x": len(chart.x),
         "x_min": chart.x_min,
         "x_max": chart.x_max,
-        "smoothing": {"kind": chart.smoothing.kind, "weight": chart.smoothing.weight, "points": "raw"},
+        "smoothing": _smoothing(chart),
         "runs": [
             {
                 "id": line.id,
+                "metric": line.metric,
                 "n_points": line.n_points,
                 "n_nonfinite": line.n_nonfinite,
                 "last": line.last,
@@ -64,19 +62,51 @@ def _header(chart: Chart) -> dict[str, Any]:
             }
             for line in chart.lines
         ],
+        "groups": [
+            {"name": group.name, "metric": group.metric, "n_runs": group.n_runs, "n_points": group.n_points}
+            for group in chart.groups
+        ],
     }
 
 
-def _arrays(chart: Chart) -> Iterator[tuple[str, int | None, NDArray[Any]]]:
-    yield "x", None, chart.x.astype("<f8")
-    for run, line in enumerate(chart.lines):
-        dtype = _value_dtype(line.min, line.max)
-        for name in _CELL_ARRAYS:
-            yield name, run, getattr(line.cells, name).astype(dtype)
-        for name in _COUNT_ARRAYS:
-            yield name, run, getattr(line.cells, name).astype("<u4")
-        if line.cells.smooth is not None:
-            yield "smooth", run, line.cells.smooth.astype(dtype)
+def _smoothing(chart: Chart) -> dict[str, Any]:
+    told = chart.smoothing.parameter() or ("weight", 0.0)
+    return {"kind": chart.smoothing.kind, told[0]: told[1], "points": "raw" if chart.is_smoothed_raw else "cells"}
+
+
+def _arrays(chart: Chart) -> Iterator[tuple[dict[str, Any], NDArray[Any]]]:
+    """Yield each array with its name, and the place of its line in "runs" or "groups"."""
+    yield {"name": "x"}, chart.x.astype("<f8")
+    for place, line in enumerate(chart.lines):
+        for name, values in _line_arrays(line):
+            yield {"name": name, "run": place}, values
+    for place, group in enumerate(chart.groups):
+        for name, values in _group_arrays(group):
+            yield {"name": name, "group": place}, values
+
+
+def _line_arrays(line: ChartLine) -> Iterator[tuple[str, NDArray[Any]]]:
+    dtype = _value_dtype(line.min, line.max)
+    for name in _CELL_ARRAYS:
+        yield name, getattr(line.cells, name).astype(dtype)
+    for name in _COUNT_ARRAYS:
+        yield name, getattr(line.cells, name).astype("<u4")
+    if line.cells.smooth is not None:
+        yield "smooth", line.cells.smooth.astype(dtype)
+
+
+def _group_arrays(group: ChartGroup) -> Iterator[tuple[str, NDArray[Any]]]:
+    low, high = (limit(values).item() if len(values) else math.nan for limit, values in _limits(group))
+    dtype = _value_dtype(None, None) if math.isnan(low) else _value_dtype(low, high)
+    for name in _GROUP_ARRAYS:
+        yield name, getattr(group.cells, name).astype(dtype)
+    yield "n", group.cells.n.astype("<u4")
+    if group.cells.smooth is not None:
+        yield "smooth", group.cells.smooth.astype(dtype)
+
+
+def _limits(group: ChartGroup) -> tuple[tuple[Any, NDArray[np.float64]], tuple[Any, NDArray[np.float64]]]:
+    return (np.fmin.reduce, group.cells.min), (np.fmax.reduce, group.cells.max)
 
 
 def _value_dtype(low: float | int | None, high: float | int | None) -> str:

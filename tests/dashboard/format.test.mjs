@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  describeFidelity, formatAge, formatCell, formatCompact, formatDuration, formatNumber, formatTicks, formatValue, formatX,
+  describeFidelity, describeSmoothing, formatAge, formatCell, formatCompact, formatDuration, formatNumber, formatTicks, formatValue, formatX,
 } from '../../tracker_server/dashboard/logic/format.js';
 import { clockLabels, logTicks, niceTicks, timeTicks, xTicks } from '../../tracker_server/dashboard/charts/ticks.js';
 
@@ -94,4 +94,12 @@ test('time ticks fall on round times', () => {
   assert.deepEqual(timeTicks(0, 3600, 6), [0, 900, 1800, 2700, 3600]);
   assert.ok(timeTicks(0, 40 * 86400, 6).length <= 6);
   assert.equal(clockLabels(timeTicks(1.7e9, 1.7e9 + 100, 6)).every((label) => /^\d\d:\d\d/.test(label)), true);
+});
+
+test('smoothing is named with its length in x', () => {
+  assert.equal(describeSmoothing({ kind: 'none' }, 'step'), '');
+  assert.equal(describeSmoothing({ kind: 'ema', weight: 0.9 }, 'step'), 'EMA, weight = 0.9');
+  assert.equal(describeSmoothing({ kind: 'gaussian', sigma: 120 }, 'step'), 'Gaussian, σ = 120 steps');
+  assert.equal(describeSmoothing({ kind: 'running_mean', window: 90 }, 'relative_time'), 'Running mean, window = 1m 30s');
+  assert.equal(describeSmoothing({ kind: 'time_weighted_ema', half_life: 0.5 }, 'metric:epoch'), 'Time-weighted EMA, half-life = 0.5');
 });

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mergeCharts } from '../../tracker_server/dashboard/logic/merge_charts.js';
 import { gpuIndices, searchSections, sectionsByDevice, sectionsByMetric, sizeNote, sizeOf, systemTitle } from '../../tracker_server/dashboard/logic/system_metrics.js';
 import { gpuLine, presentTiles, throttledGpus } from '../../tracker_server/dashboard/logic/system_now.js';
 import { axisFactor, axisRange, formatMeasured, measuredTicks } from '../../tracker_server/dashboard/logic/units.js';
@@ -92,30 +91,4 @@ test('a GPU that is held back now is told from one that was', () => {
   assert.deepEqual(throttledGpus(METRICS), [
     { gpu: 1, isNow: true, reasons: ['hw thermal'] }, { gpu: 10, isNow: false, reasons: ['hw thermal'] },
   ]);
-});
-
-const cells = (values) => {
-  const array = Float32Array.from(values);
-  return { first: array, last: array, min: array, max: array, mean: array, count: Uint32Array.from(values, () => 1), nonfinite: new Uint32Array(values.length), smooth: null };
-};
-const chart = (x, values) => ({
-  xKind: 'relative_time', xLabel: 'time', isExact: true, bucketWidth: null, x: Float64Array.from(x), xMin: x[0] ?? null, xMax: x.at(-1) ?? null,
-  smoothing: { kind: 'none', weight: 0 },
-  runs: x.length === 0 ? [] : [{ id: 'run', n_points: x.length, n_nonfinite: 0, last: values.at(-1), min: 0, max: 9, cells: cells(values) }],
-});
-
-test('lines of different times meet on one grid without a value between', () => {
-  const merged = mergeCharts([chart([1, 3, 10], [5, 6, 7]), chart([3, 4], [8, 9]), chart([], [])], ['a', 'b', 'c']);
-  assert.deepEqual([...merged.x], [1, 3, 4, 10]);
-  assert.deepEqual(merged.runs.map((run) => run.id), ['a', 'b']);
-  assert.deepEqual([...merged.runs[0].cells.count], [1, 1, 0, 1]);
-  assert.deepEqual([...merged.runs[1].cells.last], [NaN, 8, 9, NaN]);
-  assert.deepEqual([merged.xMin, merged.xMax, merged.isExact], [1, 10, true]);
-});
-
-test('lines of the same times are not copied', () => {
-  const [first, second] = [chart([1, 2], [3, 4]), chart([1, 2], [5, 6])];
-  const merged = mergeCharts([first, second], ['a', 'b']);
-  assert.equal(merged.x, first.x);
-  assert.equal(merged.runs[1].cells, second.runs[0].cells);
 });

@@ -122,9 +122,29 @@ def test_smoothing_changes_what_is_drawn(visit: Visit) -> None:
     panel = ready(page)
     before = picture(panel)
     page.get_by_role("slider").fill("50")
-    expect(panel.locator(".panel-sub")).to_contain_text("smoothed")
+    expect(panel.locator(".panel-sub")).to_contain_text("EMA, weight = 0.9")
     wait_until(lambda: picture(panel) != before)
     expect(page).to_have_url(re.compile("smooth="))
+
+
+def test_a_kind_of_smoothing_is_chosen_and_does_not_change_with_the_zoom(visit: Visit) -> None:
+    page = visit.open("/p/digits")
+    panel = ready(page)
+    page.get_by_role("slider").fill("50")
+    page.get_by_label("Kind of smoothing").select_option("Gaussian")
+    subtitle = panel.locator(".panel-sub")
+    expect(subtitle).to_have_text(re.compile(r"^Gaussian, \S = [\d.]+k? steps$"))
+    expect(page).to_have_url(re.compile("smoothkind=gaussian"))
+    told = subtitle.inner_text()
+    page.reload()
+    expect(subtitle).to_have_text(told)
+    expect(page.get_by_role("slider")).to_have_value("50")
+    query = page.evaluate("location.search")
+    with page.expect_request(
+        lambda request: is_chart(request) and request.post_data_json["smoothing"] != {"kind": "none"}
+    ):
+        visit.open(f"/p/digits{query}&zoom=10~20")
+    expect(subtitle).to_have_text(told)
 
 
 def test_a_spike_of_one_step_is_kept_and_nan_is_counted(visit: Visit) -> None:

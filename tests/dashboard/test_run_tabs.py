@@ -66,6 +66,17 @@ def ready(page: Page, metric: str) -> Locator:
     return panel
 
 
+def test_a_panel_of_many_gpus_is_one_request(told: Visit) -> None:
+    asked: list[list[str]] = []
+    told.page.on(
+        "request", lambda request: request.url.endswith("/chart") and asked.append(request.post_data_json["metrics"])
+    )
+    page = told.open("/p/story/r/told?tab=system")
+    ready(page, "memory_used_bytes")
+    lines = [f"system/gpu{i}/memory_used_bytes" for i in range(3)]
+    assert lines in asked and not any(line in metrics for line in lines for metrics in asked if metrics != lines)
+
+
 def test_gpus_are_lines_of_one_panel_or_sections_of_their_own(told: Visit) -> None:
     page = told.open("/p/story/r/told?tab=system")
     panel = ready(page, "memory_used_bytes")

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_VIEW, chartedRuns, formatView, parseView, withRunShown } from '../../tracker_server/dashboard/logic/view_state.js';
+import {
+  DEFAULT_VIEW, SLIDER_STEPS, SMOOTH_KINDS, chartedRuns, formatView, parseView, sliderOf, smoothingAt, smoothingRequest, withRunShown,
+} from '../../tracker_server/dashboard/logic/view_state.js';
 
 const FULL = {
-  x: 'metric:a/b=c&d', smoothing: 0.95, filter: 'lr>0.1 "two words"', sort: 'config.lr', base: 'none', shown: ['r1', 'r2'],
+  x: 'metric:a/b=c&d', smoothing: 0.95, smoothKind: 'gaussian', filter: 'lr>0.1 "two words"', sort: 'config.lr', base: 'none', shown: ['r1', 'r2'],
   hidden: [], zoom: { min: -1.5, max: 1e12 }, panels: 'loss', logY: ['train/loss'], clipped: ['val/loss'],
   columns: ['summary.loss', 'created'], isTable: true, tab: 'logs',
   systemX: 'wall_time', systemZoom: { min: 0.5, max: 2 }, systemBy: 'metric', codePart: 'files', file: 'a/b c.py', line: '120-140', find: 'a&b=c', writer: 'rank3',
@@ -21,9 +23,10 @@ test('a view survives the way through an address', () => {
 });
 
 test('nonsense in an address falls back to the default', () => {
-  const view = parseView('?x=nothing&smooth=7&zoom=5~1&tab=evil&runs=x&sort=&col=a&col=b&col=c&line=0&by=x&code=evil&sysx=1');
+  const view = parseView('?x=nothing&smooth=7&zoom=5~1&tab=evil&runs=x&sort=&col=a&col=b&col=c&line=0&by=x&code=evil&sysx=1&smoothkind=magic');
   assert.equal(view.x, 'step');
   assert.equal(view.smoothing, 0.999);
+  assert.equal(view.smoothKind, 'ema');
   assert.equal(view.zoom, null);
   assert.equal(view.tab, 'charts');
   assert.equal(view.base, 'auto');
@@ -31,6 +34,30 @@ test('nonsense in an address falls back to the default', () => {
   assert.deepEqual(view.columns, ['a', 'b']);
   assert.deepEqual([view.line, view.systemBy, view.codePart, view.systemX], ['', '', '', 'relative_time']);
   for (const zoom of ['', '~', '1~', 'a~b', '1~2~3', 'NaN~1']) assert.equal(parseView(`?zoom=${zoom}`).zoom, null, zoom);
+});
+
+test('the slider stands where it was put, for every kind of smoothing', () => {
+  for (const { key } of SMOOTH_KINDS) {
+    let before = -1;
+    for (const position of [0, 1, 25, 50, 75, SLIDER_STEPS]) {
+      const value = smoothingAt(key, position);
+      assert.ok(value > before, `${key} at ${position}`);
+      assert.ok(Math.abs(sliderOf(key, value) - position) <= 1, `${key} at ${position}: ${value}`);
+      before = value;
+    }
+    assert.equal(smoothingAt(key, 0), 0);
+  }
+});
+
+test('a share of the whole range becomes a length in x; a weight stays one', () => {
+  const range = { min: 100, max: 10_100 };
+  assert.deepEqual(smoothingRequest('gaussian', 0.01234, range), { kind: 'gaussian', sigma: 120 });
+  assert.deepEqual(smoothingRequest('time_weighted_ema', 0.1, range), { kind: 'time_weighted_ema', half_life: 1000 });
+  assert.deepEqual(smoothingRequest('running_mean', 0.1, range), { kind: 'running_mean', window: 1000 });
+  assert.deepEqual(smoothingRequest('ema', 0.9, null), { kind: 'ema', weight: 0.9 });
+  assert.deepEqual(smoothingRequest('gaussian', 0, null), { kind: 'none' });
+  assert.deepEqual(smoothingRequest('gaussian', 0.1, { min: 5, max: 5 }), { kind: 'none' }, 'one point has no range');
+  assert.equal(smoothingRequest('gaussian', 0.1, null), null, 'the range must be known first');
 });
 
 const RUNS = ['n5', 'n4', 'n3', 'n2', 'n1'].map((id) => ({ id }));

@@ -123,15 +123,25 @@
  *
  * @typedef {object} ChartRequest
  * @property {string[]} runs
- * @property {string} metric
+ * @property {string|null} metric
+ * @property {string[]} [metrics] further ones
  * @property {string} x "step", "relative_time", "wall_time" or "metric:<key>"
  * @property {number|null} x_min
  * @property {number|null} x_max
  * @property {number} n_buckets
- * @property {{kind: 'none'|'ema', weight: number}} smoothing
+ * @property {Smoothing} smoothing
  *
- * @typedef {object} ChartRun one run on the shared grid; arrays as long as the grid
+ * @typedef {object} Smoothing all but the weight are in units of x
+ * @property {string} kind "none" or one of SMOOTH_KINDS
+ * @property {number} [weight]
+ * @property {number} [half_life]
+ * @property {number} [sigma]
+ * @property {number} [window]
+ * @property {string} [points] of an answer: "raw", or "cells" where means of a run's points were smoothed
+ *
+ * @typedef {object} ChartRun a metric of one run on the shared grid; arrays as long as the grid
  * @property {string} id
+ * @property {string} metric
  * @property {number} n_points
  * @property {number} n_nonfinite
  * @property {number|null} last
@@ -148,7 +158,7 @@
  * @property {Float64Array} x ascending
  * @property {number|null} xMin over all runs asked for, before zoom
  * @property {number|null} xMax
- * @property {{kind: string, weight: number, points?: string}} smoothing
+ * @property {Smoothing} smoothing
  * @property {ChartRun[]} runs
  */
 export {};

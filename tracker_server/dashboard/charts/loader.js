@@ -3,6 +3,7 @@ import { refreshGapMs } from '../logic/coalesce.js';
 
 /** Fewer than the six connections that a browser opens to one host, so that other requests still get through. */
 const MAX_PARALLEL = 4;
+/** Between refreshes, at least. */
 const LIVE_GAP_MS = 500;
 
 let nRunning = 0;
@@ -29,9 +30,8 @@ async function inTurn(task) {
  * @param {(wish: Wish, signal: AbortSignal) => Promise<Answer>} options.load
  * @param {(answer: Answer, wish: Wish) => void} options.deliver
  * @param {(problem: Error) => void} options.fail
- * @param {number} [options.liveGapMs] between refreshes, at least
  */
-export function createLoader({ load, deliver, fail, liveGapMs = LIVE_GAP_MS }) {
+export function createLoader({ load, deliver, fail }) {
   const abort = new AbortController();
   /** @type {Wish|null} */
   let wish = null;
@@ -75,7 +75,7 @@ export function createLoader({ load, deliver, fail, liveGapMs = LIVE_GAP_MS }) {
     /** Fetch the last wish again because there is new data, but not too often. */
     again() {
       if (timer || wish === null || isStopped) return;
-      const due = lastEndMs + refreshGapMs(lastDurationMs, liveGapMs) - performance.now();
+      const due = lastEndMs + refreshGapMs(lastDurationMs, LIVE_GAP_MS) - performance.now();
       timer = setTimeout(() => {
         timer = 0;
         isWanted = true;

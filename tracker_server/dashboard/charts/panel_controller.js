@@ -1,6 +1,7 @@
 /** Joins one chart to the page: which data it wants, how its lines look, where the pointer is. */
 import { ApiError, fetchChart, fetchSeriesCsv } from '../api.js';
-import { describeFidelity, formatNumber, formatX, plural } from '../logic/format.js';
+import { describeFidelity, describeSmoothing, formatNumber, formatX, plural } from '../logic/format.js';
+import { smoothingRequest } from '../logic/view_state.js';
 import { theme } from '../state/preferences.js';
 import { onPoints } from '../state/project_store.js';
 import { chartAxes, hoveredRun } from '../state/view.js';
@@ -24,7 +25,6 @@ import { hideTooltip, showTooltip } from './tooltip.js';
  * @property {(metric: string) => string} noteOf what stands beside the title
  * @property {import('../state/view.js').Axes} axes
  * @property {(request: ChartRequest, signal: AbortSignal) => Promise<ChartData>} load
- * @property {number} [liveGapMs] between refreshes, at least
  * @property {(id: string, metric: string) => Promise<string>} csvOf every point of a line
  * @property {(listener: (ids: Set<string>|null) => void) => (() => void)} onPoints which lines have new points
  * @property {((metric: string) => import('./line_chart.js').YAxis)|null} axisOf null: plain numbers
@@ -83,13 +83,14 @@ export class PanelController {
       load: scope.load,
       deliver: (data, request) => this.deliver(data, request),
       fail: (problem) => this.failed(problem),
-      liveGapMs: scope.liveGapMs,
     });
     if (cached) this.chart.setData(cached);
     this.stops = this.follow();
     this.resizer = new ResizeObserver(() => this.widthChanged());
     this.resizer.observe(host);
     this.nBuckets = 0;
+    /** @type {{kind: string, value: number, request: import('../types.js').Smoothing|null}} */
+    this.smoothed = { kind: '', value: 0, request: null };
     this.widthChanged();
   }
 
@@ -105,7 +106,7 @@ export class PanelController {
         requestAnimationFrame(() => this.chart.themeChanged());
       }),
       effect(() => {
-        [this.scope.charted.value, this.axes.zoom.value, this.axes.smoothing.value];
+        [this.scope.charted.value, this.axes.zoom.value, this.axes.smoothing.value, this.axes.smoothKind.value];
         if (this.nBuckets > 0) this.loader.want(this.request());
       }),
       this.scope.onPoints((ids) => {
@@ -134,7 +135,6 @@ export class PanelController {
     const range = this.axes.zoom.peek();
     // A little beyond the edges, so that lines run out of the picture rather than end in it.
     const margin = range ? (range.max - range.min) * ZOOM_MARGIN : 0;
-    const weight = this.axes.smoothing.peek();
     return {
       runs: this.scope.charted.peek(),
       metric: this.metric,
@@ -142,8 +142,22 @@ export class PanelController {
       x_min: range ? range.min - margin : null,
       x_max: range ? range.max + margin : null,
       n_buckets: Math.round(this.nBuckets * (range ? 1 + 2 * ZOOM_MARGIN : 1)),
-      smoothing: weight > 0 ? { kind: 'ema', weight } : { kind: 'none', weight: 0 },
+      smoothing: this.smoothing() ?? { kind: 'none' },
     };
+  }
+
+  /**
+   * In units of x, made once from the whole range: neither a zoom nor another run nor new points move a curve.
+   * Null until the first answer has told the range.
+   */
+  smoothing() {
+    const [kind, value] = [this.axes.smoothKind.peek(), this.axes.smoothing.peek()];
+    if (this.smoothed.request === null || this.smoothed.kind !== kind || this.smoothed.value !== value) {
+      const { xMin = null, xMax = null } = this.chart.data ?? {};
+      const range = xMin === null || xMax === null ? null : { min: xMin, max: xMax };
+      this.smoothed = { kind, value, request: smoothingRequest(kind, value, range) };
+    }
+    return this.smoothed.request;
   }
 
   /** @param {ChartData} data @param {ChartRequest} request */
@@ -151,6 +165,7 @@ export class PanelController {
     if (request.x !== this.xKind) return;
     this.chart.setData(data);
     this.report();
+    if (this.smoothed.request === null && data.xMin !== null) this.loader.want(this.request());
   }
 
   /** @param {Error} problem */
@@ -176,13 +191,14 @@ export class PanelController {
     const footer = describeFidelity({
       isExact: data.isExact, xKind: data.xKind, unitsPerPixel: this.chart.unitsPerPixel(), nNonfinite,
       hasUndrawable: this.chart.hasUndrawable, nClipped: this.chart.nClipped,
+      isOfMeans: data.smoothing.points === 'cells',
     });
     const described = runs.slice(0, 8).map((run) => this.describe(run));
     this.onStatus({
       kind: runs.length > 0 ? 'ready' : 'empty',
       footer: runs.length > 0 ? footer : '',
       summary: `${this.scope.fullTitleOf(this.metric)}, ${plural(runs.length, this.axis ? 'line' : 'run')}. ${described.join(' ')}`,
-      subtitle: data.smoothing.kind === 'none' ? '' : `smoothed ${data.smoothing.weight}`,
+      subtitle: describeSmoothing(data.smoothing, data.xKind),
     });
   }
 

@@ -1,11 +1,10 @@
 /** Several metrics of one run, side by side in a panel. */
 import { fetchChart, fetchSeriesCsv } from '../api.js';
-import { mergeCharts } from '../logic/merge_charts.js';
 
 /** @typedef {import('./panel_controller.js').Scope} Scope */
 
 /**
- * A loader of a line a metric of one run: each is fetched on its own, and all are put on one grid.
+ * A loader of a line a metric of one run: one request a panel, all on one grid.
  * @param {string} project
  * @param {string} run
  * @param {(id: string, metric: string) => string} keyOf the run's metric behind a line of a panel
@@ -14,8 +13,10 @@ import { mergeCharts } from '../logic/merge_charts.js';
 export function linesOfRun(project, run, keyOf) {
   return {
     async load(request, signal) {
-      const charts = await Promise.all(request.runs.map((id) => fetchChart(project, { ...request, runs: [run], metric: keyOf(id, request.metric) }, signal)));
-      return mergeCharts(charts, request.runs);
+      const panel = request.metric ?? '';
+      const ids = new Map(request.runs.map((id) => [keyOf(id, panel), id]));
+      const data = await fetchChart(project, { ...request, runs: [run], metric: null, metrics: [...ids.keys()] }, signal);
+      return { ...data, runs: data.runs.map((line) => ({ ...line, id: ids.get(line.metric) ?? line.id })) };
     },
     csvOf: (id, metric) => fetchSeriesCsv(project, run, keyOf(id, metric)),
   };

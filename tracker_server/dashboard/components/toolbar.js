@@ -1,20 +1,12 @@
 /** The toolbar above the charts: panel search, x axis, smoothing, zoom. */
-import { MAX_SMOOTHING } from '../logic/view_state.js';
+import { SLIDER_STEPS, SMOOTH_KINDS, sliderOf, smoothingAt } from '../logic/view_state.js';
 import { formatX } from '../logic/format.js';
 import { metrics } from '../state/project_store.js';
-import { chartAxes, panelQuery, smoothing, updateView } from '../state/view.js';
+import { chartAxes, panelQuery, smoothing, smoothKind, updateView } from '../state/view.js';
 import { html } from '../ui.js';
 import { Icon } from './icons.js';
 
 const X_CHOICES = [['step', 'Step'], ['relative_time', 'Time since start'], ['wall_time', 'Clock time']];
-/** The slider's ends at 0.99 for most of its way are dull: equal ways give equal factors of the window's length. */
-const SLIDER_STEPS = 100;
-
-/** @param {number} weight */
-const toSlider = (weight) => Math.round(SLIDER_STEPS * (Math.log(1 - weight) / Math.log(1 - MAX_SMOOTHING)));
-/** @param {number} position */
-const fromSlider = (position) => Number((1 - (1 - MAX_SMOOTHING) ** (position / SLIDER_STEPS)).toFixed(3));
-
 /** @typedef {import('../state/view.js').Axes} Axes */
 
 /** @param {{axes?: Axes, children?: any}} props children: what the page adds before the axis */
@@ -31,11 +23,22 @@ export function Toolbar({ axes = chartAxes, children = null }) {
 }
 
 function Smoothing() {
-  const weight = smoothing.value;
-  const set = (/** @type {any} */ event) => updateView({ smoothing: fromSlider(Number(event.currentTarget.value)) });
-  return html`<label class="field smoothing" title="Weight of the exponential moving average, computed on every point">Smoothing
-    <input type="range" min="0" max=${SLIDER_STEPS} value=${toSlider(weight)} onInput=${set} aria-valuetext=${String(weight)} />
-    <output>${weight === 0 ? 'off' : weight.toFixed(weight >= 0.99 ? 3 : 2)}</output></label>`;
+  const [kind, value] = [smoothKind.value, smoothing.value];
+  const position = sliderOf(kind, value);
+  const set = (/** @type {any} */ event) => updateView({ smoothing: smoothingAt(kind, Number(event.currentTarget.value)) });
+  // The slider stays where it is: about as much smoothing, of another kind.
+  const choose = (/** @type {any} */ event) => updateView({
+    smoothKind: event.currentTarget.value, smoothing: smoothingAt(event.currentTarget.value, position),
+  });
+  const isWeight = kind === 'ema';
+  const text = value === 0 ? 'off' : isWeight ? value.toFixed(value >= 0.99 ? 3 : 2) : `${Number((100 * value).toPrecision(2))}%`;
+  const about = isWeight ? 'Weight that the average keeps per point' : 'Share of the whole range of x, the same at every zoom';
+  return html`<span class="field smoothing">Smoothing
+    <select class="select" aria-label="Kind of smoothing" onChange=${choose}>${SMOOTH_KINDS.map(({ key, name }) => html`<option
+      value=${key} selected=${key === kind}>${name}</option>`)}</select>
+    <input type="range" min="0" max=${SLIDER_STEPS} value=${position} onInput=${set} aria-label="Smoothing" aria-valuetext=${text}
+      title=${`${about}; computed on every point`} />
+    <output>${text}</output></span>`;
 }
 
 /** @param {{axes: Axes}} props */

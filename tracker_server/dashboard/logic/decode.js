@@ -79,6 +79,7 @@ function completeRun(run, cells, length) {
   const last = cells.last ?? new Float32Array(length).fill(NaN);
   return {
     id: run.id,
+    metric: run.metric ?? '',
     n_points: run.n_points ?? 0,
     n_nonfinite: run.n_nonfinite ?? 0,
     last: toNumber(run.last),

@@ -1,4 +1,5 @@
 /** Text of numbers, times and values. Pure: the clock is always passed in. */
+import { SMOOTH_KINDS } from './view_state.js';
 
 const SUFFIXES = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
 
@@ -145,15 +146,24 @@ export function formatX(x, xKind) {
 
 /**
  * The line under a chart that says how exact it is.
- * @param {{isExact: boolean, xKind: string, unitsPerPixel: number, nNonfinite: number, hasUndrawable: boolean, nClipped: number}} facts
+ * @param {{isExact: boolean, xKind: string, unitsPerPixel: number, nNonfinite: number, hasUndrawable: boolean, nClipped: number, isOfMeans?: boolean}} facts
  */
-export function describeFidelity({ isExact, xKind, unitsPerPixel, nNonfinite, hasUndrawable, nClipped }) {
+export function describeFidelity({ isExact, xKind, unitsPerPixel, nNonfinite, hasUndrawable, nClipped, isOfMeans = false }) {
   const width = `1 px ≈ ${describeWidth(unitsPerPixel, xKind)}`;
   const parts = [isExact ? 'exact' : `${width}${nClipped > 0 ? '' : '; spikes kept'}`];
   if (nNonfinite > 0) parts.push(`${formatCompact(nNonfinite)} NaN/Inf`);
   if (nClipped > 0) parts.push(`${formatCompact(nClipped)} outliers off the scale`);
   if (hasUndrawable) parts.push('values ≤ 0 are off the log axis');
+  if (isOfMeans) parts.push('so many points that means of them are smoothed');
   return parts.join(' · ');
+}
+
+/** "Gaussian, σ = 120 steps". @param {import('../types.js').Smoothing} smoothing @param {string} xKind */
+export function describeSmoothing(smoothing, xKind) {
+  const kind = SMOOTH_KINDS.find(({ key }) => key === smoothing.kind);
+  const value = kind && smoothing[/** @type {'weight'} */ (kind.parameter)];
+  if (!kind || value === undefined) return '';
+  return `${kind.name}, ${kind.symbol} = ${kind.key === 'ema' ? value : describeWidth(value, xKind)}`;
 }
 
 /** @param {number} width @param {string} xKind */

@@ -8,7 +8,8 @@
 /**
  * @typedef {object} ViewState
  * @property {string} x "step", "relative_time", "wall_time" or "metric:<key>"
- * @property {number} smoothing weight of the exponential mean, 0 = none
+ * @property {number} smoothing 0 = none; of the EMA the weight, of other kinds a share of the whole range of x
+ * @property {string} smoothKind one of SMOOTH_KINDS
  * @property {string} filter text over the run list
  * @property {string} sort column key, with "-" before it when descending
  * @property {'auto'|'none'} base which runs are shown when nothing is said of them
@@ -33,13 +34,23 @@
 
 /** @type {Readonly<ViewState>} */
 export const DEFAULT_VIEW = Object.freeze({
-  x: 'step', smoothing: 0, filter: '', sort: '-created', base: 'auto', shown: Object.freeze([]),
+  x: 'step', smoothing: 0, smoothKind: 'ema', filter: '', sort: '-created', base: 'auto', shown: Object.freeze([]),
   hidden: Object.freeze([]), zoom: null, panels: '', logY: Object.freeze([]), clipped: Object.freeze([]), columns: Object.freeze([]),
   isTable: false, tab: 'charts', systemX: 'relative_time', systemZoom: null, systemBy: '', codePart: '', file: '',
   line: '', find: '', writer: '',
 });
 
 export const MAX_SMOOTHING = 0.999;
+/** What can smooth a line, and what each is told: the EMA keeps a share per point, the others are in units of x. */
+export const SMOOTH_KINDS = Object.freeze([
+  { key: 'ema', name: 'EMA', parameter: 'weight', symbol: 'weight' },
+  { key: 'time_weighted_ema', name: 'Time-weighted EMA', parameter: 'half_life', symbol: 'half-life' },
+  { key: 'gaussian', name: 'Gaussian', parameter: 'sigma', symbol: 'σ' },
+  { key: 'running_mean', name: 'Running mean', parameter: 'window', symbol: 'window' },
+]);
+export const SLIDER_STEPS = 100;
+/** Shares of the range of x at the slider's first step and at its end. */
+const SHARES = { low: 0.0005, high: 0.25 };
 const X_KINDS = new Set(['step', 'relative_time', 'wall_time']);
 export const TABS = Object.freeze(['charts', 'system', 'logs', 'code', 'config', 'summary', 'overview']);
 const CODE_PARTS = ['changes', 'files', 'packages'];
@@ -57,6 +68,7 @@ export function parseView(query) {
   return {
     x: isX(x) ? x : DEFAULT_VIEW.x,
     smoothing: clamp(Number(params.get('smooth') ?? 0), 0, MAX_SMOOTHING),
+    smoothKind: oneOf(params.get('smoothkind'), SMOOTH_KINDS.map(({ key }) => key), DEFAULT_VIEW.smoothKind),
     filter: params.get('q') ?? '',
     sort: params.get('sort') || DEFAULT_VIEW.sort,
     base: params.get('runs') === 'none' ? 'none' : 'auto',
@@ -108,6 +120,7 @@ export function formatView(view) {
   put('tab', view.tab, DEFAULT_VIEW.tab);
   put('x', view.x, DEFAULT_VIEW.x);
   put('smooth', String(view.smoothing), '0');
+  put('smoothkind', view.smoothKind, DEFAULT_VIEW.smoothKind);
   put('q', view.filter, '');
   put('sort', view.sort, DEFAULT_VIEW.sort);
   put('runs', view.base, DEFAULT_VIEW.base);
@@ -188,4 +201,37 @@ export function parseLines(text) {
 export function formatLines(range) {
   if (!range) return '';
   return range.first === range.last ? String(range.first + 1) : `${range.first + 1}-${range.last + 1}`;
+}
+
+/**
+ * Where the slider stands: equal ways give equal factors of how far a point reaches, as near 1 a weight does much.
+ * @param {string} kind @param {number} smoothing
+ */
+export function sliderOf(kind, smoothing) {
+  if (smoothing <= 0) return 0;
+  if (kind === 'ema') return Math.round(SLIDER_STEPS * (Math.log(1 - smoothing) / Math.log(1 - MAX_SMOOTHING)));
+  const way = Math.log(smoothing / SHARES.low) / Math.log(SHARES.high / SHARES.low);
+  return clamp(Math.round(1 + way * (SLIDER_STEPS - 1)), 1, SLIDER_STEPS);
+}
+
+/** @param {string} kind @param {number} position of the slider */
+export function smoothingAt(kind, position) {
+  if (position <= 0) return 0;
+  if (kind === 'ema') return Number((1 - (1 - MAX_SMOOTHING) ** (position / SLIDER_STEPS)).toFixed(3));
+  return Number((SHARES.low * (SHARES.high / SHARES.low) ** ((position - 1) / (SLIDER_STEPS - 1))).toPrecision(2));
+}
+
+/**
+ * What to ask of the server: a share of the range becomes a length in x, of two digits.
+ * @param {string} kind @param {number} smoothing
+ * @param {Range|null} range of x, whole; null: not known yet
+ * @returns {import('../types.js').Smoothing|null} null where the range is needed
+ */
+export function smoothingRequest(kind, smoothing, range) {
+  if (smoothing <= 0) return { kind: 'none' };
+  if (kind === 'ema') return { kind, weight: smoothing };
+  if (!range) return null;
+  const length = Number(((range.max - range.min) * smoothing).toPrecision(2));
+  const { parameter } = /** @type {typeof SMOOTH_KINDS[number]} */ (SMOOTH_KINDS.find(({ key }) => key === kind));
+  return length > 0 && Number.isFinite(length) ? { kind, [parameter]: length } : { kind: 'none' };
 }

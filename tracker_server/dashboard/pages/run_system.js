@@ -20,8 +20,6 @@ import { computed, html, useMemo, useRef } from '../ui.js';
 
 /** With more GPUs than these, one chart with a line each tells more than a page of charts. */
 const MAX_BY_DEVICE = 2;
-/** A panel of many lines asks as many times: it refreshes less often. */
-const LIVE_GAP_PER_GPU_MS = 500;
 const GPU_LINE = /^gpu(\d+)$/;
 
 /** @param {{run: RunDetail}} props */
@@ -85,7 +83,6 @@ function makeScopes({ project, id: runId, name, environment }, indices, metrics)
     /** @type {Scope} */
     gpus: {
       ...shared, charted: computed(() => gpuIds), nameOf: gpuName,
-      liveGapMs: LIVE_GAP_PER_GPU_MS * gpuIds.length,
       fullTitleOf: (metric) => `GPUs: ${systemTitle(metric)}`,
       styles: computed(() => new Map(gpuIds.map((id, place) => [id, slotStyle(place % N_STYLED, theme.value)]))),
       ...linesOfRun(project, runId, (id, metric) => `system/${id}/${metric}`),

@@ -23,6 +23,7 @@ const part = (key) => computed(() => view.value[key]);
 export const filterText = part('filter');
 export const sortOrder = part('sort');
 export const smoothing = part('smoothing');
+export const smoothKind = part('smoothKind');
 export const logMetrics = part('logY');
 export const clippedMetrics = part('clipped');
 export const panelQuery = part('panels');
@@ -45,6 +46,7 @@ export const baseRuns = part('base');
  * @property {import('../vendor/signals.js').ReadonlySignal<string>} x
  * @property {import('../vendor/signals.js').ReadonlySignal<Range|null>} zoom
  * @property {import('../vendor/signals.js').ReadonlySignal<number>} smoothing
+ * @property {import('../vendor/signals.js').ReadonlySignal<string>} smoothKind
  * @property {(x: string) => void} chooseX a range of the old axis means nothing on the new one
  * @property {(range: Range) => void} zoomTo zoom all panels
  * @property {() => void} zoomBack undo the last zoom
@@ -63,7 +65,7 @@ function makeAxes(xKey, zoomKey, smoothed) {
   const set = (/** @type {Range|null} */ range) => updateView({ [zoomKey]: range });
   const forget = () => { before = []; };
   return {
-    x: part(xKey), zoom: part(zoomKey), smoothing: smoothed, forget,
+    x: part(xKey), zoom: part(zoomKey), smoothing: smoothed, smoothKind, forget,
     chooseX(x) {
       forget();
       updateView({ [xKey]: x, [zoomKey]: null });
