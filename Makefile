@@ -32,6 +32,9 @@ docs: $(MADE)
 
 bench: $(MADE)
 	$(BIN)/python benchmarks/log_cost.py
+	$(BIN)/python benchmarks/step_cost.py
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/store_size.py
 
 clean:
 	rm -rf $(VENV)

@@ -42,7 +42,10 @@ class Notebook:
             if message["msg_type"] == "stream" and content["name"] == "stdout":
                 printed.append(content["text"])
 
-        reply = self.client.execute_interactive(code, timeout=120, output_hook=take, allow_stdin=False)
+        status = "aborted"  # what a kernel answers that is still busy with the error of the cell before
+        while status == "aborted":
+            reply = self.client.execute_interactive(code, timeout=120, output_hook=take, allow_stdin=False)
+            status = reply["content"]["status"]
         return "".join(printed).strip() + reply["content"].get("ename", "")
 
     def init(self) -> str:
