@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from log_cost_contenders import Contender
-from log_cost_runs import Plan, Samples
+from contenders import Contender
+from log_cost_runs import Plan
+from measurements import Samples
 from rich.table import Table
+from tables import markdown_table, number
 
 _NOT_MEASURED = "not measured"
 
@@ -124,10 +126,10 @@ class Report:
         parts = [
             "# What tracking costs",
             f"Written by `python benchmarks/log_cost.py` on {self.began:%Y-%m-%d %H:%M} UTC.",
-            _markdown_table(self._header(), self._lines()),
+            markdown_table(self._header(), self._lines()),
             _HOW.format(**asdict(self.plan)),
             "## Targets",
-            _markdown_table(["target", "at most", "measured", "verdict"], self._verdicts()),
+            markdown_table(["target", "at most", "measured", "verdict"], self._verdicts()),
             "## Machine and versions",
             f"{machine}\n{versions}",
         ]
@@ -187,9 +189,9 @@ class Report:
         if value is None:
             is_failed = any(key.split()[0] == contender.name for key in self.samples.problems)
             return _NOT_MEASURED if is_failed and (contender.name == "ours" or not measure.is_ours_only) else ""
-        text = _number(value)
+        text = number(value)
         ratio = self.samples.ratio(contender.name, "json", measure.key) if measure.has_ratio else None
-        return text if ratio is None or contender.name == "json" else f"{text} ({_number(ratio)}x)"
+        return text if ratio is None or contender.name == "json" else f"{text} ({number(ratio)}x)"
 
     def _kill_cell(self, contender: Contender, way: str) -> str:
         measured = self.samples.values.get(contender.name, {})
@@ -203,7 +205,7 @@ class Report:
         lines = []
         for target in TARGETS:
             value = target.measure(self.samples)
-            measured = "" if value is None else f"{_number(value)} {target.unit}"
+            measured = "" if value is None else f"{number(value)} {target.unit}"
             verdict = target.verdict(self.samples)
             lines.append([target.title, f"{target.limit:g} {target.unit}", measured, verdict])
         return lines
@@ -233,15 +235,3 @@ too: step, wall time and values.
   1,000. Reading back: all {n_rows:,} rows, in a fresh process, NumPy and the store imported before the clock.
 
 All samples are in the `.json` file beside this page."""
-
-
-def _number(value: float) -> str:
-    """Return three digits that matter."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def _markdown_table(header: list[str], lines: list[list[str]]) -> str:
-    rules = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *lines))

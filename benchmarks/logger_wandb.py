@@ -1,18 +1,19 @@
 """wandb in offline mode. Runs inside wandb's own venv.
 
-wandb 0.31 brings no public reader of its `.wandb` files, so `steps` reads the frames here (the LevelDB log
+wandb 0.31 brings no public reader of its `.wandb` files, so `points` reads the frames here (the LevelDB log
 format after a file header of 7 bytes) and their content with wandb's own protobuf classes.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import log_cost_worker as worker
+import logger_worker as worker
 
 _FILE_HEADER_BYTES = 7
 _BLOCK_BYTES = 32768
@@ -33,9 +34,8 @@ class WandbLogger:
         return f"wandb {self._wandb.__version__}"
 
     def start(self, folder: Path) -> worker.LogFunction:
-        """Open an offline run; the environment has set it quiet and error reporting off."""
-        settings = self._wandb.Settings(quiet=True, silent=True)
-        self._run = self._wandb.init(project="log-cost", dir=str(folder), mode="offline", settings=settings)
+        """Open an offline run; the environment has set error reporting off and, where wanted, silence."""
+        self._run = self._wandb.init(project="log-cost", dir=str(folder), mode="offline")
         log: worker.LogFunction = self._run.log
         return log
 
@@ -43,17 +43,17 @@ class WandbLogger:
         """Wait until wandb's helper process has written all rows."""
         self._run.finish()
 
-    def steps(self, folder: Path) -> list[int]:
-        """Return the steps of the history records in the run's `.wandb` file."""
+    def points(self, folder: Path, key: str) -> list[worker.Point]:
+        """Return the points of a metric in the history records of the runs' `.wandb` files."""
         messages: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
-        steps = []
-        for path in folder.glob("wandb/offline-run-*/*.wandb"):
+        points: list[worker.Point] = []
+        for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
             for body in _read_records(path.read_bytes()):
                 record = messages.Record.FromString(body)
-                if record.HasField("history"):
-                    items = {item.key or item.nested_key[0]: item.value_json for item in record.history.item}
-                    steps.append(int(items["_step"]))
-        return steps
+                items = {item.key or item.nested_key[0]: item.value_json for item in record.history.item}
+                if key in items:
+                    points.append((int(items["_step"]), json.loads(items[key])))
+        return points
 
 
 def _read_records(data: bytes) -> Iterator[bytes]:

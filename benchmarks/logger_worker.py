@@ -1,6 +1,6 @@
 """Run one measurement of one logger inside its own process.
 
-Each `log_cost_<name>.py` beside this file describes one logger and hands it to `main`. This module is
+Each `logger_<name>.py` beside this file describes one logger and hands it to `main`. This module is
 imported inside the venvs of other trackers, so it uses the standard library only.
 """
 
@@ -16,10 +16,11 @@ import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 Row = dict[str, float]
-Result = dict[str, float | str]
+Point = tuple[int, float]
+Result = dict[str, Any]
 
 _METRIC_NAMES = (
     "train/loss", "train/accuracy", "train/lr", "train/grad_norm", "val/loss", "val/accuracy",
@@ -31,7 +32,7 @@ _N_DISTINCT_ROWS = 1000
 class LogFunction(Protocol):
     """The call that is measured: the logger's own bound method, with no wrapper around it."""
 
-    def __call__(self, data: Row, /, *, step: int) -> object: ...
+    def __call__(self, data: Row, /, *, step: int | None = None) -> object: ...
 
 
 class Logger(Protocol):
@@ -46,8 +47,8 @@ class Logger(Protocol):
     def finish(self) -> None:
         """End the run; return when everything is written."""
 
-    def steps(self, folder: Path) -> list[int]:
-        """Read the step of every row that can be recovered from `folder`."""
+    def points(self, folder: Path, key: str) -> list[Point]:
+        """Read the step and value of every point of the metric that can be recovered from `folder`."""
 
 
 def make_rows(n_metrics: int) -> list[Row]:
@@ -61,16 +62,19 @@ def make_rows(n_metrics: int) -> list[Row]:
 def measure_latency(logger: Logger, options: argparse.Namespace) -> Result:
     """Time `init`, every `log` call and `finish`."""
     version, rows, n_rows = logger.load(), make_rows(options.metrics), options.rows
-    n_distinct, clock = len(rows), time.perf_counter_ns
+    n_distinct, clock, pace_s = len(rows), time.perf_counter_ns, options.pace_s
     durations_ns = array("q", bytes(8 * n_rows))
     began_ns = clock()
     log = logger.start(options.folder)
     started_ns = clock()
+    time.sleep(options.settle_s)
     for step in range(n_rows):
         row = rows[step % n_distinct]
         before_ns = clock()
         log(row, step=step)
         durations_ns[step] = clock() - before_ns
+        if pace_s:
+            time.sleep(pace_s)
     finishing_ns = clock()
     logger.finish()
     finished_ns = clock()
@@ -88,11 +92,13 @@ def measure_cpu(logger: Logger, options: argparse.Namespace) -> Result:
     """Count CPU time per row: of this process while it logs, and of everything until `finish` has returned.
 
     The first counts all threads of this process. The second adds `finish` and the helper processes that the
-    logger started, running or ended.
+    logger started, running or ended. `init_cpu_ms` is that of everything from `init` until the logging begins.
     """
     version, rows, n_rows = logger.load(), make_rows(options.metrics), options.rows
     n_distinct = len(rows)
+    starting_ns, helpers_starting_s = time.process_time_ns(), _helpers_cpu_s()
     log = logger.start(options.folder)
+    time.sleep(options.settle_s)
     helpers_before_s, before_ns = _helpers_cpu_s(), time.process_time_ns()
     for step in range(n_rows):
         log(rows[step % n_distinct], step=step)
@@ -104,6 +110,37 @@ def measure_cpu(logger: Logger, options: argparse.Namespace) -> Result:
         "version": version,
         "cpu_us": (logged_ns - before_ns) / 1e3 / n_rows,
         "cpu_all_us": total_s * 1e6 / n_rows,
+        "init_cpu_ms": (before_ns - starting_ns) / 1e6 + (helpers_before_s - helpers_starting_s) * 1e3,
+    }
+
+
+def measure_memory(logger: Logger, options: argparse.Namespace) -> Result:
+    """Measure resident memory of this process and its helpers, in MiB.
+
+    Returns:
+        rss_mib: by how much it grew from before the import until a run is open and has logged 1,000 rows, helper
+            processes included. rss_growth_mib: the highest growth of this process over the `options.rows` rows that
+            follow; all_rss_growth_mib: with helper processes, at the end.
+    """
+    bare = _rss_mib([os.getpid()])
+    logger.load()
+    rows = make_rows(options.metrics)
+    log = logger.start(options.folder)
+    for step in range(1000):  # the first rows load lazy code; what matters is whether memory grows from there
+        log(rows[step], step=step)
+    before = highest = _rss_mib([os.getpid()])
+    all_before = _rss_mib(_process_tree())
+    for step in range(1000, 1000 + options.rows):
+        log(rows[step % len(rows)], step=step)
+        if step % max(1, options.rows // 100) == 0:
+            highest = max(highest, _rss_mib([os.getpid()]))
+    highest = max(highest, _rss_mib([os.getpid()]))
+    all_after = _rss_mib(_process_tree())
+    logger.finish()
+    return {
+        "rss_mib": all_before - bare,
+        "rss_growth_mib": highest - before,
+        "all_rss_growth_mib": all_after - all_before,
     }
 
 
@@ -130,7 +167,7 @@ def log_until_killed(logger: Logger, options: argparse.Namespace) -> Result:
 def count_lost(logger: Logger, options: argparse.Namespace) -> Result:
     """Count the rows among the first `options.rows` steps that cannot be recovered."""
     logger.load()
-    recovered = set(logger.steps(options.folder))
+    recovered = {step for step, _ in logger.points(options.folder, _METRIC_NAMES[0])}
     n_lost = sum(step not in recovered for step in range(options.rows))
     return {"n_lost": n_lost, "n_recovered": len(recovered)}
 
@@ -141,31 +178,53 @@ def _helpers_cpu_s() -> float:
     ended_s = times.children_user + times.children_system
     if not sys.platform.startswith("linux"):
         return ended_s
-    ticks_per_s = os.sysconf("SC_CLK_TCK")
-    return ended_s + sum(_descendants_ticks(os.getpid())) / ticks_per_s
+    ticks = [process.cpu_ticks for process in _descendants()]
+    return ended_s + sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
-def _descendants_ticks(pid: int) -> list[int]:
-    """Return for each running descendant of `pid` its CPU ticks, those of its own ended children included."""
-    children: dict[int, list[tuple[int, int]]] = {}
+def _process_tree() -> list[int]:
+    return [os.getpid(), *(process.pid for process in _descendants())]
+
+
+class _Process(NamedTuple):
+    pid: int
+    cpu_ticks: int  # those of its own ended children included
+
+
+def _descendants() -> list[_Process]:
+    """Return the running processes below this one; none where there is no /proc."""
+    children: dict[int, list[_Process]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked; its parent has its ticks
-        children.setdefault(int(fields[1]), []).append((int(path.parent.name), sum(map(int, fields[11:15]))))
-    ticks, waiting = [], [pid]
+        process = _Process(int(path.parent.name), sum(map(int, fields[11:15])))
+        children.setdefault(int(fields[1]), []).append(process)
+    found, waiting = [], [os.getpid()]
     while waiting:
-        for child, used in children.get(waiting.pop(), []):
-            waiting.append(child)
-            ticks.append(used)
-    return ticks
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += [process.pid for process in below]
+    return found
+
+
+def _rss_mib(pids: list[int]) -> float:
+    """Return the resident memory of these processes; shared pages count in each (Linux)."""
+    n_pages = 0
+    for pid in pids:
+        try:
+            n_pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return n_pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 Task = Callable[[Logger, argparse.Namespace], Result]
 TASKS: dict[str, Task] = {
     "latency": measure_latency,
     "cpu": measure_cpu,
+    "memory": measure_memory,
     "kill": log_until_killed,
     "lost": count_lost,
 }
@@ -173,7 +232,9 @@ TASKS: dict[str, Task] = {
 
 def main(logger: Logger, more_tasks: dict[str, Task] | None = None) -> None:
     """Run the task named on the command line and write its result as JSON to `--out`."""
-    tasks = {**TASKS, **(more_tasks or {})}
+    from fault_tasks import FAULT_TASKS
+
+    tasks = {**TASKS, **FAULT_TASKS, **(more_tasks or {})}
     parser = argparse.ArgumentParser()
     parser.add_argument("task", choices=sorted(tasks))
     parser.add_argument("--folder", type=Path, required=True)
@@ -181,7 +242,10 @@ def main(logger: Logger, more_tasks: dict[str, Task] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--metrics", type=int, default=10)
     parser.add_argument("--pace-s", type=float, default=0.0)
+    parser.add_argument("--settle-s", type=float, default=0.0, help="rest between init and the first row")
     parser.add_argument("--counter", type=Path)
+    parser.add_argument("--more-folders", type=Path, nargs="*", help="where read-ids looks, after --folder")
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
+    if options.task != "read-only":
+        options.folder.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(tasks[options.task](logger, options)))

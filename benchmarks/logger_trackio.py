@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import log_cost_worker as worker
+import logger_worker as worker
 
 
 class TrackioLogger:
@@ -33,13 +34,14 @@ class TrackioLogger:
         """Wait until trackio's thread has written all rows."""
         self._run.finish()
 
-    def steps(self, folder: Path) -> list[int]:
-        """Return the steps of all rows in the project's database."""
-        steps: list[int] = []
+    def points(self, folder: Path, key: str) -> list[worker.Point]:
+        """Return all points of a metric in the project's database."""
+        points: list[worker.Point] = []
         for path in folder.glob("*.db"):
             with closing(sqlite3.connect(path)) as connection:
-                steps += [step for (step,) in connection.execute("SELECT step FROM metrics")]
-        return steps
+                rows = connection.execute("SELECT step, metrics FROM metrics ORDER BY id").fetchall()
+            points += [(step, json.loads(metrics)[key]) for step, metrics in rows]
+        return points
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""This project's tracker in offline mode, with three measurements that only it gets."""
+"""This project's tracker in offline mode, with two measurements that only it gets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import log_cost_worker as worker
+import logger_worker as worker
 
 if TYPE_CHECKING:
     from tracker_core import Run
-
-_MIB = 2**20
 
 
 class OurLogger:
@@ -43,37 +41,18 @@ class OurLogger:
         if self._run is not None:
             self._run.finish()
 
-    def steps(self, folder: Path) -> list[int]:
-        """Return the steps of all intact rows in the folder's journals."""
-        import numpy as np
+    def points(self, folder: Path, key: str) -> list[worker.Point]:
+        """Return all points of a metric that the public `Api` finds, of all writers."""
+        from tracker_core import Api
 
-        from tracker_core.journal_format import row_fields
-        from tracker_core.journal_reader import JournalReader
-
-        steps: list[int] = []
-        for path in folder.rglob("*.journal"):
-            for group in JournalReader(str(path)).read().row_groups:
-                steps += np.frombuffer(group.packed, dtype=row_fields(group.codes))["step"].tolist()
-        return steps
-
-
-def measure_memory(logger: worker.Logger, options: argparse.Namespace) -> worker.Result:
-    """Return by how much the resident memory grew, at its highest, over `options.rows` rows."""
-    import psutil
-
-    logger.load()
-    process, rows = psutil.Process(), worker.make_rows(options.metrics)
-    log = logger.start(options.folder)
-    for step in range(1000):  # the first rows load lazy code; what matters is whether memory grows from there
-        log(rows[step], step=step)
-    before = highest = process.memory_info().rss
-    for step in range(1000, 1000 + options.rows):
-        log(rows[step % len(rows)], step=step)
-        if step % 10_000 == 0:
-            highest = max(highest, process.memory_info().rss)
-    highest = max(highest, process.memory_info().rss)
-    logger.finish()
-    return {"rss_growth_mib": (highest - before) / _MIB}
+        api = Api(folder)
+        points: list[worker.Point] = []
+        for run in api.runs("log-cost") if "log-cost" in api.projects() else ():
+            if key in run.keys():  # noqa: SIM118 (not a dict)
+                series = run.series(key, writer="*")
+                points += zip(series.steps.tolist(), series.values.tolist(), strict=True)
+        api.close()
+        return points
 
 
 def measure_api_read(logger: worker.Logger, options: argparse.Namespace) -> worker.Result:
@@ -107,13 +86,15 @@ def measure_journal_read(logger: worker.Logger, options: argparse.Namespace) -> 
     logger.load()
     import numpy as np
 
-    from tracker_core.journal_format import row_fields
+    from tracker_core.journal_format import Kind, row_fields
     from tracker_core.journal_reader import JournalReader
 
     (path,) = options.folder.rglob("*.journal")
     began = time.perf_counter()
     n_points = 0
     for group in JournalReader(str(path)).read().row_groups:
+        if group.kind != Kind.ROW:
+            continue  # samples of the machine
         columns = np.frombuffer(group.packed, dtype=row_fields(group.codes))
         n_points += sum(len(columns[f"c{i}"].copy()) for i in range(len(group.codes)))
     elapsed_s = time.perf_counter() - began
@@ -130,5 +111,5 @@ def _check_n_points(n_points: int, options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     worker.main(
         OurLogger(),
-        {"memory": measure_memory, "read-api": measure_api_read, "read-journal": measure_journal_read},
+        {"read-api": measure_api_read, "read-journal": measure_journal_read},
     )

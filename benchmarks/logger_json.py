@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-import log_cost_worker as worker
+import logger_worker as worker
 
 
 class JsonLogger:
@@ -29,7 +29,7 @@ class JsonLogger:
         file = self._file = (folder / "log.jsonl").open("w", encoding="utf-8")
         write, dumps, clock_ns = file.write, json.dumps, time.time_ns
 
-        def log(data: worker.Row, /, *, step: int) -> None:
+        def log(data: worker.Row, /, *, step: int | None = None) -> None:
             write(dumps({"step": step, "wall_time_ns": clock_ns(), **data}) + "\n")
 
         return log
@@ -39,10 +39,10 @@ class JsonLogger:
         if self._file is not None:
             self._file.close()
 
-    def steps(self, folder: Path) -> list[int]:
-        """Return the steps of all whole lines."""
+    def points(self, folder: Path, key: str) -> list[worker.Point]:
+        """Return the points of a metric in all whole lines."""
         lines = (folder / "log.jsonl").read_text(encoding="utf-8").split("\n")
-        return [json.loads(line)["step"] for line in lines[:-1]]
+        return [(row["step"], row[key]) for row in map(json.loads, lines[:-1])]
 
 
 if __name__ == "__main__":
