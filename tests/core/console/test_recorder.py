@@ -101,13 +101,14 @@ def test_many_lines_share_a_record_and_records_are_small(sink: Sink, new: Callab
         one.feed(1, line + "\n")
     one.stop()
     assert sink.texts == lines
-    assert len(sink.records) < 120
+    assert len(sink.records) < 1000
     assert max(len(encode(record)) for record in sink.records) < 50_000
 
 
 def test_progress_bars_are_recorded_rarely_and_with_their_last_state(
-    sink: Sink, new: Callable[..., ConsoleRecorder], wait_until: WaitUntil
+    sink: Sink, new: Callable[..., ConsoleRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recorder, "STOP_TIMEOUT_S", 60)  # hundreds of thousands of writes may still be waiting
     one = new()
     began_s = time.monotonic()
     for n in itertools.count():
@@ -221,7 +222,7 @@ def test_stop_waits_a_second_at_most_for_a_put_that_hangs(sink: Sink, wait_until
     one = ConsoleRecorder(put, str, MANY_BYTES)
     one.start()
     one.feed(1, "first\n")
-    assert hangs.wait(10)
+    assert hangs.wait(60)
     one.feed(1, "second\n")
     began_s = time.monotonic()
     one.stop()
