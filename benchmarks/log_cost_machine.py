@@ -19,7 +19,7 @@ def describe_machine(folder: Path) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "file system": _file_system(folder),
-        "load average at the start": _load_average(),
+        "load average at the start": load_average(),
     }
 
 
@@ -38,7 +38,8 @@ def _file_system(folder: Path) -> str:
     return max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else "unknown"
 
 
-def _load_average() -> str:
+def load_average() -> str:
+    """Return the load average over one minute, as text."""
     if not hasattr(os, "getloadavg"):
         return "unknown"
     return f"{os.getloadavg()[0]:.1f} over one minute"

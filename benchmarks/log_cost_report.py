@@ -31,6 +31,7 @@ class Measure:
 MEASURES = (
     Measure("import_ms", "import, over bare Python", "ms"),
     Measure("init_ms", "init", "ms"),
+    Measure("init_cpu_ms", "CPU of init and of what it begins, all threads and helpers", "ms"),
     Measure("p50_us", "log, 10 metrics, p50", "µs", has_ratio=True),
     Measure("p99_us", "log, 10 metrics, p99", "µs", has_ratio=True),
     Measure("cpu_us", "CPU a row, this process while logging", "µs", has_ratio=True),
@@ -226,6 +227,9 @@ it can, in a process of its own; the clock runs around each call. The json line 
 too: step, wall time and values.
 
 - Import: a whole `python -c "import ..."` less a bare `python -c pass` (both without `.pth` files), {n_imports} times.
+- Between `init` and the first row there are {settle_s} s of rest, so that what a logger does in the background at its
+  start (ours: capturing the environment) counts in the line on the CPU of init, and in no row nor in `finish`, which
+  waits for it where a run is shorter.
 - CPU: all threads of the process; the second line adds `finish` and helper processes.
 - SIGKILL: a child stores the number of calls that have returned in shared memory before each next call; the
   parent kills it at a random instant ({n_kills} times each way) and lets its helper processes end in peace. A

@@ -30,6 +30,7 @@ class Plan:
     n_memory_rows: int
     n_imports: int
     n_kills: int
+    settle_s: int = 2
 
 
 FULL = Plan(n_repeats=7, n_rows=20_000, n_wide_rows=2_000, n_memory_rows=1_000_000, n_imports=15, n_kills=10)
@@ -38,18 +39,19 @@ QUICK = Plan(n_repeats=3, n_rows=5_000, n_wide_rows=500, n_memory_rows=200_000, 
 
 def plan_steps(contenders: list[Contender], plan: Plan, base: Path) -> Iterator[Step]:
     """Yield all measurements, the contenders taking turns so that noise in time hits all of them alike."""
+    settle = ("--settle-s", str(plan.settle_s))
     for _ in range(plan.n_imports + 1):
         for contender in contenders:
             if contender.module:
                 yield Step("import", contender, bind(measure_import, contender, base))
     for _ in range(plan.n_repeats):
         for contender in contenders:
-            yield Step("latency", contender, bind(measure_latency, contender, base, plan.n_rows))
+            yield Step("latency", contender, bind(measure_latency, contender, base, plan.n_rows, *settle))
         for contender in contenders:
-            yield Step("CPU", contender, bind(run_once, contender, base, "cpu", plan.n_rows))
+            yield Step("CPU", contender, bind(run_once, contender, base, "cpu", plan.n_rows, *settle))
         for contender in contenders:
             if contender.name == "ours":
-                yield Step("1,000 metrics", contender, bind(_measure_wide, contender, base, plan.n_wide_rows))
+                yield Step("1,000 metrics", contender, bind(_measure_wide, contender, base, plan.n_wide_rows, *settle))
                 yield Step("reading", contender, bind(_measure_reading, contender, base, plan.n_rows))
     for _ in range(plan.n_kills):
         for contender in contenders:
@@ -60,10 +62,10 @@ def plan_steps(contenders: list[Contender], plan: Plan, base: Path) -> Iterator[
             yield Step("memory", contender, bind(run_once, contender, base, "memory", plan.n_memory_rows))
 
 
-def _measure_wide(contender: Contender, base: Path, n_rows: int) -> Result:
+def _measure_wide(contender: Contender, base: Path, n_rows: int, *more: str) -> Result:
     """Time rows of 1,000 metrics."""
     with scratch_folder(base) as scratch:
-        result = run_worker(contender, scratch, "latency", "--rows", str(n_rows), "--metrics", "1000")
+        result = run_worker(contender, scratch, "latency", "--rows", str(n_rows), "--metrics", "1000", *more)
         return {"wide_p50_us": result["p50_us"], "wide_p99_us": result["p99_us"]}
 
 

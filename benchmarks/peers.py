@@ -1,6 +1,6 @@
 """Measure what ours and other loggers cost, each as it is installed, beside a plain `json.dumps` and write.
 
-    python benchmarks/peers.py [--quick] [--only ours,wandb] [--keep]
+    python benchmarks/peers.py [--quick] [--repeats 5] [--only ours,wandb] [--keep]
 
 Each logger runs in a venv of its own, which is created below `benchmarks/.venvs/` when it is missing, offline, without
 telemetry. The table goes to the terminal and, with every sample, to `benchmarks/results/peers.md` and `.json`; a quick
@@ -14,7 +14,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def main() -> None:
     """Measure and report."""
     options, console = _parse(), Console()
     plan = QUICK if options.quick else FULL
+    plan = replace(plan, n_repeats=options.repeats or plan.n_repeats)
     contenders, samples = choose(options.only), Samples()
     able = prepare_all(contenders, samples, console)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="peers-") as base:
@@ -96,6 +97,7 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats and rows")
+    parser.add_argument("--repeats", type=int, help=f"how often each is measured (default {FULL.n_repeats})")
     parser.add_argument("--only", default=",".join(_NAMES), help=f"comma-separated, of {', '.join(_NAMES)}")
     parser.add_argument("--keep", action="store_true", help="keep what the results hold of the other loggers")
     parser.add_argument("--folder", type=Path, help="where runs are written (default: the system's)")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
-from tracker_core.settings import IGNORED_WANDB_SETTINGS, Settings, env_name
+import msgspec
+
+from tracker_core.settings import IGNORED_WANDB_SETTINGS, Settings, env_name, unit_of
 from tracker_core.start import IGNORED_WANDB_ARGUMENTS
 
 FOLDER = Path(__file__).parent
@@ -16,10 +18,11 @@ FOLDER = Path(__file__).parent
 def settings_table() -> str:
     """Return the table of all settings."""
     lines = ["", "| setting | variable | default | unit | meaning |", "|---|---|---|---|---|"]
-    for field in fields(Settings):
-        default = "" if field.default in (None, "", ()) else f"`{field.default}`"
-        unit, meaning = field.metadata["unit"], field.metadata["help"]
-        lines.append(f"| `{field.name}` | `{env_name(field.name)}` | {default} | {unit} | {meaning} |")
+    meanings = get_type_hints(Settings, include_extras=True)
+    for name, value in msgspec.structs.asdict(Settings()).items():
+        default = "" if value in (None, "", ()) else f"`{value}`"
+        (meaning,) = meanings[name].__metadata__
+        lines.append(f"| `{name}` | `{env_name(name)}` | {default} | {unit_of(name)} | {meaning} |")
     return "\n".join([*lines, ""])
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from . import current, notebook, signals
 from .describe import describe_error
+from .errors import UsageError
 from .records import RunError, State
 
 # By convention the exit code of a process that a signal ended.
@@ -46,6 +47,14 @@ def conclude(exit_code: int, error: RunError | None, signal: str, noted_signal: 
     signal = last if is_preempted or last not in _USER_SIGNALS else signal
     state = "preempted" if is_preempted else "killed" if signal else "failed"
     return State(wall_time_ns=0, state=state, exit_code=exit_code, error=error, signal=signal)
+
+
+def checked_exit_code(exit_code: object) -> int:
+    """Return the argument of `finish` as a number; raises UsageError where it is none."""
+    if exit_code is not None and not isinstance(exit_code, int):
+        got = f"{exit_code!r:.200} of type {type(exit_code).__name__}"
+        raise UsageError("finish(exit_code=)", got, "a whole number", "pass 0, or the exit code of a failure")
+    return int(exit_code or 0)
 
 
 def install() -> None:

@@ -12,18 +12,16 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
 from . import paths
 from .journal_reader import JournalReader, read_session
+from .lazy_pattern import lazy_pattern
 from .process import boot_id, process_start
 from .records import CLOSING_STATES, Session, State
-from .sessions import PRIMARY_WRITER
+from .sessions import LAUNCHER_WRITER, PRIMARY_WRITER
 from .settings import env_name
-
-LAUNCHER_WRITER = "launcher"
 
 # Variables that name a process's rank, each with the one that says how many there are.
 _RANKS = (
@@ -32,7 +30,7 @@ _RANKS = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
 )
-_CLAIM = re.compile(r"attempt-(\d{1,9})(?:\.(\d{1,9}))?\.claim")
+_CLAIM = lazy_pattern(r"attempt-(\d{1,9})(?:\.(\d{1,9}))?\.claim")
 _TAIL_BYTES = 192 << 10  # holds the last two blocks whole
 _CLAIM_WRITE_S = 5.0
 _MAX_TRIES = 1000
@@ -49,8 +47,7 @@ class Claim(msgspec.Struct, frozen=True):
     process_start: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """What a run's folder holds: its sessions with their paths, and its claims by (attempt, number)."""
 
     sessions: list[tuple[Session, str]]

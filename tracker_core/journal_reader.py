@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import struct
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Protocol
 from zlib import crc32
 
 import msgspec
@@ -37,8 +38,7 @@ _ROW_HEAD = struct.Struct("<HBH")
 _PACKED_KINDS = frozenset([Kind.ROW, Kind.SYSTEM])
 
 
-@dataclass(slots=True)
-class RowGroup:
+class RowGroup(msgspec.Struct):
     """Packed rows of one key set, in the order written.
 
     Attributes:
@@ -51,8 +51,8 @@ class RowGroup:
     keys: tuple[str, ...]
     codes: str
     kind: int = Kind.ROW
-    sequences: array[int] = field(default_factory=lambda: array("Q"))
-    pieces: list[memoryview] = field(default_factory=list)
+    sequences: array[int] = msgspec.field(default_factory=lambda: array("Q"))
+    pieces: list[memoryview] = []
 
     @property
     def packed(self) -> bytes:
@@ -69,8 +69,7 @@ class RowGroup:
             yield sequence, step, wall_time_ns, tuple(values)
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True):
     """Bytes that hold no intact record. `n_lost_records` is None until an intact block follows."""
 
     offset: int
@@ -79,24 +78,57 @@ class Damage:
     reason: str
 
 
-@dataclass(slots=True)
-class JournalBatch:
+class JournalBatch(msgspec.Struct):
     """What one `JournalReader.read()` found. `records` holds (sequence, record) of every kind but packed rows."""
 
-    row_groups: list[RowGroup] = field(default_factory=list)
-    records: list[tuple[int, Record]] = field(default_factory=list)
-    damage: list[Damage] = field(default_factory=list)
+    row_groups: list[RowGroup] = []
+    records: list[tuple[int, Record]] = []
+    damage: list[Damage] = []
     n_unknown: int = 0
     n_bytes: int = 0
 
 
+class JournalBytes(Protocol):
+    """The bytes of a journal, open for reading.
+
+    Attributes:
+        size: how many there were when it was opened.
+    """
+
+    size: int
+
+    def read(self, offset: int, n_bytes: int) -> bytes:
+        """Return the bytes from `offset` on, at most `n_bytes` of them; raises OSError where they cannot be read."""
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
+class FileBytes:
+    """The bytes of a journal file."""
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    def read(self, offset: int, n_bytes: int) -> bytes:
+        """Return the bytes from `offset` on, at most `n_bytes` of them."""
+        self._file.seek(offset)
+        return self._file.read(n_bytes)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class JournalReader:
-    """Follows one journal file. Each `read` returns what was appended since the last. Not thread-safe.
+    """Follows one journal. Each `read` returns what was appended since the last. Not thread-safe.
 
     Args:
         path: the journal file.
         offset: where to begin: 0, an earlier reader's `block_offset`, or the end of a closed journal.
         next_sequence: the sequence number expected there: 0, or that reader's `block_first_sequence`.
+        open_bytes: opens what `path` names. Default: as a file.
 
     Attributes:
         offset: the end of the last intact record read.
@@ -106,8 +138,15 @@ class JournalReader:
         n_tail_bytes: bytes behind `offset` that hold no intact record (yet), as of the last `read`.
     """
 
-    def __init__(self, path: str, offset: int = 0, next_sequence: int = 0) -> None:
+    def __init__(
+        self,
+        path: str,
+        offset: int = 0,
+        next_sequence: int = 0,
+        open_bytes: Callable[[str], JournalBytes] = FileBytes,
+    ) -> None:
         self.path = path
+        self._open_bytes = open_bytes
         self.offset = self.block_offset = offset
         self.next_sequence = self.block_first_sequence = next_sequence
         self.is_closed = False
@@ -132,11 +171,10 @@ class JournalReader:
         """
         batch = self._batch = JournalBatch()
         self._groups, self._slot_groups = {}, {}
-        with open(self.path, "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
+        with closing(self._open_bytes(self.path)) as journal:
+            size = journal.size
             while self.offset < size and (max_bytes is None or batch.n_bytes < max_bytes):
-                file.seek(self.offset)
-                data = file.read(min(_CHUNK_BYTES, max_bytes or _CHUNK_BYTES))
+                data = journal.read(self.offset, min(_CHUNK_BYTES, max_bytes or _CHUNK_BYTES))
                 n_taken = self._take(memoryview(data), is_last=self.offset + len(data) >= size)
                 batch.n_bytes += n_taken
                 if not n_taken:

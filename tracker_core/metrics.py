@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from time import time_ns
 from typing import Any
+
+import msgspec
 
 from .errors import UsageError
 from .records import MetricDefinition
+from .values import check_key
 
 _EXACT_TYPES = frozenset([float, int, bool])
 AGGREGATES = ("min", "max", "mean", "first", "last", "best")
@@ -17,8 +20,7 @@ _KINDS = (*AGGREGATES, "none", "copy")
 GOALS = {"minimize": "minimize", "min": "minimize", "maximize": "maximize", "max": "maximize"}
 
 
-@dataclass(frozen=True, slots=True)
-class MetricRule:
+class MetricRule(msgspec.Struct, frozen=True):
     """What holds for the metrics that `pattern` matches. An empty `summary` means the last value."""
 
     pattern: str
@@ -75,6 +77,26 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
 
 
+def new_definition(
+    name: object,
+    step_metric: object | None,
+    summary: str | list[str] | None,
+    goal: str | None,
+    hidden: bool | None,
+    overwrite: bool,
+) -> MetricDefinition:
+    """Return the record of a `define_metric` call; raises UsageError where an argument is wrong."""
+    return MetricDefinition(
+        wall_time_ns=time_ns(),
+        name=check_key(name, "define_metric(name=)"),
+        step_metric=None if step_metric is None else check_key(step_metric, "define_metric(step_metric=)"),
+        summary=parse_summary(summary),
+        goal=parse_goal(goal),
+        hidden=hidden,
+        overwrite=overwrite,
+    )
+
+
 def parse_summary(summary: str | list[str] | tuple[str, ...] | None) -> list[str] | None:
     """Return the aggregates named in `define_metric(summary=)`, as a list; "none" hides the metric from the summary.
 
@@ -104,8 +126,7 @@ def parse_goal(goal: str | None) -> str | None:
     raise UsageError("define_metric(goal=)", repr(goal), '"minimize" or "maximize"', "choose one of the two")
 
 
-@dataclass(slots=True)
-class MetricStats:
+class MetricStats(msgspec.Struct):
     """Running aggregates of one metric. `n` counts finite values; min, max, sum are over these alone."""
 
     n: int = 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 
 from .errors import UsageError
+from .lazy_pattern import lazy_pattern
 
 FOLDER_NAME = ".tracker"
 JOURNAL_SUFFIX = ".journal"
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RUN_ID = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_. ")
-_WINDOWS_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_WINDOWS_DEVICES = lazy_pattern(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
 
 def find_folder(explicit: str | None = None) -> str:

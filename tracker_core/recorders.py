@@ -1,6 +1,7 @@
 """What a run records by itself, with no line of code: what was run, on what, what it printed, how the machine fared.
 
-Each part works in a thread of its own, and none may hurt the training: a part that fails is left out, with one line.
+None may hurt the training: a part that fails is left out, with one line. In the thread that calls `init`, only what is
+printed begins to be taken; a thread of our own imports, starts and captures all the rest.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ class Recorders:
     def __init__(self, run: Run, settings: Settings) -> None:
         self._run = run
         self._settings = settings
+        self._environ = dict(os.environ)
+        self._masker: Masker | None = None
         self._console: ConsoleRecorder | None = None
         self._sampler: SystemSampler | None = None
         self._capture: Capture | None = None
-        self._capturing: threading.Thread | None = None
+        self._starter: threading.Thread | None = None
+        self._is_given_up = False
         self._files: FileKeeper | None = None
         self._live: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -45,25 +49,39 @@ class Recorders:
 
     def start(self) -> None:
         """Begin what the settings ask for. Under `tracker run`, the launcher records console and machine."""
+        with _guarded("what went wrong, if something does,"):
+            _load_for_later()
         settings = self._settings
         is_launched = settings.launcher is not None
         if settings.console == "wrap" and not is_launched:
             with _guarded("the console"):
-                self._start_console()
+                self._open_console()
+        parts: list[tuple[str, Callable[[], None]]] = []
+        if self._console is not None:
+            parts.append(("the console", self._console.start))
         if settings.system_interval_s > 0 and not is_launched:
-            with _guarded("the machine"):
-                self._start_sampler()
+            parts.append(("the machine", self._start_sampler))
         if settings.capture_environment:
-            with _guarded("what was run"):
-                self._capturing = _started("tracker-capture", self._capture_environment)
+            parts.append(("what was run", self._capture_environment))
+        if parts:
+            with _guarded("what was run, on what machine"):
+                self._starter = _started("tracker-start", lambda: self._start_parts(parts))
+
+    def _start_parts(self, parts: list[tuple[str, Callable[[], None]]]) -> None:
+        for what, start in parts:
+            if self._is_given_up:
+                return
+            with _guarded(what):
+                start()
 
     def stop(self) -> None:
         """Let every part write what it holds, within seconds. A second call does nothing."""
         if self._stopping.is_set():
             return
         self._stopping.set()
-        if self._capturing is not None:
-            self._capturing.join(_CAPTURE_WAIT_S)
+        if self._starter is not None:
+            self._starter.join(_CAPTURE_WAIT_S)  # a short run is to have it all, too
+            self._is_given_up = True
         if self._capture is not None:
             self._capture.finish()
         if self._sampler is not None:
@@ -83,9 +101,17 @@ class Recorders:
         """In a forked child: the threads are the parent's."""
         self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._console = self._sampler = self._capture = self._capturing = self._live = self._files = None
+        self._console = self._sampler = self._capture = self._starter = self._live = self._files = None
 
     # Masking
+
+    def _first_masker(self) -> Masker:
+        """Return what masks the secrets that were there at the start, also if the program has taken them away since."""
+        if self._masker is None:
+            from .capture.masking import masker_for
+
+            self._masker = masker_for(self._settings, self._environ)
+        return self._masker
 
     @property
     def masker(self) -> Masker:
@@ -96,7 +122,8 @@ class Recorders:
     def mask_config(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return config without secrets."""
         with _guarded("values of config"):
-            return {key: self.masker.value(key, value) for key, value in values.items()}
+            mask = self.masker.value
+            return {key: mask(key, value) for key, value in values.items()}
         return dict.fromkeys(values, "***")
 
     def mask_error(self, error: RunError) -> RunError:
@@ -141,12 +168,14 @@ class Recorders:
 
     # The parts
 
-    def _start_console(self) -> None:
+    def _open_console(self) -> None:
+        """Begin to take what is printed; our thread begins to record it."""
         from .console import streams
         from .console.recorder import ConsoleRecorder
 
-        self._console = ConsoleRecorder(self._run.record, self.masker.text, self._settings.console_max_mib << 20)
-        self._console.start()
+        max_bytes = self._settings.console_max_mib << 20
+        self._console = ConsoleRecorder(self._run.record, lambda text: self._first_masker().text(text), max_bytes)
+        self._console.open()
         streams.attach(self._console)
 
     def _start_sampler(self) -> None:
@@ -159,10 +188,9 @@ class Recorders:
         self._sampler.start()
 
     def _capture_environment(self) -> None:
-        with _guarded("what was run"):
-            from .capture.environment import capture
+        from .capture.environment import capture
 
-            self._capture = capture(self._run.record, self._keeper(), self._settings, self.masker)
+        self._capture = capture(self._run.record, self._keeper(), self._settings, self._first_masker())
 
     def _record_gpus(self, inventory: dict[str, Any]) -> None:
         """Record which GPUs the process really has, once CUDA itself has said so."""
@@ -173,6 +201,14 @@ class Recorders:
         while not self._stopping.wait(_LIVE_FILES_INTERVAL_S):
             with _guarded("files"):
                 keeper.refresh_live()
+
+
+def _load_for_later() -> None:
+    """Import what may be needed when no file can be opened, or in a child forked while our thread imports."""
+    import traceback  # noqa: F401
+    import unicodedata  # noqa: F401
+
+    from .capture import masking  # noqa: F401
 
 
 def _started(name: str, work: Callable[[], None]) -> threading.Thread:

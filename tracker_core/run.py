@@ -11,19 +11,20 @@ from types import TracebackType
 from typing import Any
 
 from . import current, ending, records, signals
+from .config_record import ConfigRecord
 from .describe import describe_error
+from .earlier_sessions import read_stats
 from .errors import UsageError
 from .journal_format import Kind
 from .journal_writer import JournalWriter
 from .mappings import Config, Summary
-from .metrics import MetricRules, MetricStats, logged_summary, parse_goal, parse_summary
+from .metrics import MetricRules, MetricStats, logged_summary, new_definition
 from .recorders import Recorders
 from .rows import RowPlan, ensure_plan, plan_row
 from .run_identity import RunIdentity
-from .say import say, warn
-from .sessions import new_session, open_writer, read_stats
+from .sessions import new_session, open_writer
 from .settings import Settings
-from .values import check_key, check_step, flatten_row, not_a_row, to_plain, to_row_value
+from .values import check_step, flatten_row, not_a_row, to_row_value
 
 _MAX_RECORD_BYTES = 16 << 20
 
@@ -62,7 +63,7 @@ class Run(RunIdentity):
         self._recorders = Recorders(self, settings)
         self.config = Config(config, self._record_config)
         self.summary = Summary({}, self._logged_summary, self._record_summary)
-        self._recorded_config: dict[str, Any] = {}
+        self._config_record = ConfigRecord(self._put, self._recorders.mask_config)
         self._record_nested_config_changes()
 
     # Logging
@@ -275,15 +276,7 @@ class Run(RunIdentity):
         Raises:
             UsageError: an argument is none of these, or the run has finished.
         """
-        definition = records.MetricDefinition(
-            wall_time_ns=time_ns(),
-            name=check_key(name, "define_metric(name=)"),
-            step_metric=None if step_metric is None else check_key(step_metric, "define_metric(step_metric=)"),
-            summary=parse_summary(summary),
-            goal=parse_goal(goal),
-            hidden=hidden,
-            overwrite=bool(overwrite),
-        )
+        definition = new_definition(name, step_metric, summary, goal, hidden, bool(overwrite))
         with self._own_writer().lock:
             if self._is_finished:
                 raise self._finished_error("define_metric()")
@@ -302,11 +295,7 @@ class Run(RunIdentity):
         with self._own_writer().lock:
             if self._is_finished:
                 raise self._finished_error("config")
-            masked = self._recorders.mask_config(to_plain(changed))
-            self._put(records.Config(wall_time_ns=time_ns(), values=masked, removed=removed), "config")
-            self._recorded_config.update(to_plain(changed))
-            for key in removed:
-                self._recorded_config.pop(key, None)
+            self._config_record.add(changed, removed)
 
     def _record_summary(self, changed: dict[str, Any], removed: list[str]) -> None:
         with self._own_writer().lock:
@@ -323,10 +312,7 @@ class Run(RunIdentity):
             exit_code: the exit code of the process, where it is known.
             quiet: print nothing.
         """
-        if exit_code is not None and not isinstance(exit_code, int):
-            got = f"{exit_code!r:.200} of type {type(exit_code).__name__}"
-            raise UsageError("finish(exit_code=)", got, "a whole number", "pass 0, or the exit code of a failure")
-        self.end(int(exit_code or 0), None, bool(quiet))
+        self.end(ending.checked_exit_code(exit_code), None, bool(quiet))
 
     def end(self, exit_code: int, error: records.RunError | None, quiet: bool = False, signal: str = "") -> None:
         """End the run with what is known of the end of the process; `signal` names the one that ended it."""
@@ -356,19 +342,11 @@ class Run(RunIdentity):
                 self._is_finished = True
             finally:
                 self._is_ending = False
-        n_lost = self._writer.close(self._settings.finish_timeout_s)
-        if n_lost:
-            warn(f"{n_lost} rows of run {self.path} could not be written to {self._writer.path}")
-        if not (quiet or self._settings.quiet):
-            how = f"{last.state} ({last.signal})" if last.signal else last.state
-            say(f"run {self.name} {how}: {self._n_rows} rows; see it with: tracker show {self.path}")
+        self._tell_end(last, self._writer.close(self._settings.finish_timeout_s), quiet)
 
     def _record_nested_config_changes(self) -> None:
         """Record changes inside nested config values, which no assignment reported."""
-        config = to_plain(dict(self.config))
-        recorded = self._recorded_config
-        # Not recorded.get(key): a None that was never recorded is a change too.
-        changed = {key: value for key, value in config.items() if key not in recorded or recorded[key] != value}
+        changed = self._config_record.unrecorded(self.config)
         if changed:
             self._record_config(changed, [])
 
@@ -407,6 +385,3 @@ class Run(RunIdentity):
             self.finish()
         else:
             self.end(1, describe_error(error))
-
-    def __repr__(self) -> str:
-        return f"<Run {self.path} {self.name!r}{' finished' if self._is_finished else ''}>"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from . import records
 from .errors import UsageError
 from .journal_writer import JournalWriter
+from .say import say, warn
 from .settings import Settings
 
 
@@ -19,6 +20,7 @@ class RunIdentity:
     _settings: Settings
     _writer: JournalWriter
     _is_finished: bool
+    _n_rows: int
     _step: int
     _starting_step: int
 
@@ -131,6 +133,17 @@ class RunIdentity:
                 if value is not None:
                     setattr(self._session, field, value)
 
+    def _tell_end(self, last: records.State, n_lost: int, quiet: bool) -> None:
+        """Say how the run ended, and what could not be written."""
+        if n_lost:
+            warn(f"{n_lost} rows of run {self.path} could not be written to {self._writer.path}")
+        if not (quiet or self._settings.quiet):
+            how = f"{last.state} ({last.signal})" if last.signal else last.state
+            say(f"run {self.name} {how}: {self._n_rows} rows; see it with: tracker show {self.path}")
+
     def _finished_error(self, where: str) -> UsageError:
         remedy = "call init() for a new run, or init(id=..., resume='allow') to go on with this one"
         return UsageError(where, f"a call on run {self.path}, which has finished", "a running run", remedy)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path} {self.name!r}{' finished' if self._is_finished else ''}>"

@@ -1,28 +1,24 @@
-"""Open a session: who writes which journal of a run, and what earlier sessions of the run left."""
+"""Open a session: who writes which journal of a run."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from . import paths
 from .journal_file import JournalFile
-from .journal_format import Kind
-from .journal_reader import JournalBatch, JournalReader, read_session
 from .journal_writer import JournalWriter
-from .metrics import MetricStats
 from .process import boot_id, host_name, process_start
-from .records import Config, RowMap, Session
+from .records import Session
 from .say import warn
 from .settings import Settings
 
 PRIMARY_WRITER = "main"
+LAUNCHER_WRITER = "launcher"
 
 
 def new_session(template: Session, **changes: Any) -> Session:
@@ -56,93 +52,11 @@ def open_writer(session: Session, folder: str, settings: Settings) -> JournalWri
     return writer
 
 
-@dataclass(slots=True)
-class EarlierSessions:
+class EarlierSessions(msgspec.Struct):
     """What the journals of a run id hold before this session: none where `last` is None."""
 
     last: Session | None = None
     counter: int = 0
     attempt: int = 0
     next_step: int = 0
-    config: dict[str, Any] = field(default_factory=dict)
-
-
-def find_earlier(folder: str, project: str, run_id: str) -> EarlierSessions:
-    """Look at the sessions that a run id already has; cheap, reads only their first records."""
-    earlier = EarlierSessions()
-    for path in _journals(folder, project, run_id):
-        try:
-            session = read_session(path)
-        except OSError:
-            continue
-        if session is None:
-            continue
-        earlier.attempt = max(earlier.attempt, session.attempt)
-        if session.counter >= earlier.counter and session.writer == PRIMARY_WRITER:
-            earlier.counter, earlier.last = session.counter, session
-    return earlier
-
-
-def read_progress(earlier: EarlierSessions, folder: str, project: str, run_id: str) -> None:
-    """Fill in the step and config that the latest attempt of a run reached, from all its rows."""
-    sessions = []
-    for path in _journals(folder, project, run_id):
-        try:
-            session = read_session(path)
-        except OSError:
-            continue
-        if session is not None and session.attempt == earlier.attempt:
-            sessions.append((session.counter, session.wall_time_ns, path))
-    for _, _, path in sorted(sessions):
-        try:
-            _read_progress_of(path, earlier)
-        except OSError as error:
-            warn(f"{path} cannot be read ({error}); the run goes on without its steps and config")
-
-
-def _read_progress_of(path: str, earlier: EarlierSessions) -> None:
-    batch = JournalReader(path).read()
-    for group in batch.row_groups:
-        for _, step, _, _ in group.rows() if group.kind == Kind.ROW else ():
-            earlier.next_step = max(earlier.next_step, step + 1)
-    for _, record in batch.records:
-        if isinstance(record, RowMap):
-            earlier.next_step = max(earlier.next_step, record.step + 1)
-        elif isinstance(record, Config):
-            earlier.config.update(record.values)
-            for key in record.removed:
-                earlier.config.pop(key, None)
-
-
-def read_stats(path: str, keys: list[str]) -> dict[str, MetricStats]:
-    """Return the statistics of metrics over the rows that a journal holds, for definitions made after logging began."""
-    points: dict[str, list[tuple[int, int | float]]] = {key: [] for key in keys}
-    try:
-        batch = JournalReader(path).read()
-    except OSError as error:
-        warn(f"{path} cannot be read ({error}); the summary counts from now on")
-        batch = JournalBatch()
-    for group in (group for group in batch.row_groups if group.kind == Kind.ROW):
-        columns = [(points[key], column) for column, key in enumerate(group.keys) if key in points]
-        for sequence, _, _, values in group.rows() if columns else ():
-            for series, column in columns:
-                series.append((sequence, values[column]))
-    for sequence, record in batch.records:
-        if isinstance(record, RowMap):
-            for key in points.keys() & record.values.keys():
-                if isinstance(record.values[key], (int, float)):
-                    points[key].append((sequence, record.values[key]))
-    stats = {key: MetricStats() for key in keys}
-    for key, series in points.items():
-        for _, value in sorted(series, key=itemgetter(0)):
-            stats[key].add(value)
-    return stats
-
-
-def _journals(folder: str, project: str, run_id: str) -> list[str]:
-    run_folder = paths.run_folder(folder, project, run_id)
-    try:
-        names = os.listdir(run_folder)
-    except OSError:
-        return []
-    return [os.path.join(run_folder, name) for name in names if name.endswith(paths.JOURNAL_SUFFIX)]
+    config: dict[str, Any] = {}

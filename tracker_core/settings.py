@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from .errors import UsageError
 
@@ -36,56 +37,62 @@ WANDB_SETTINGS: dict[str, tuple[str, Any]] = {
 _CONSOLE_WORDS = {"auto": "wrap", "redirect": "wrap", "wrap_raw": "wrap", "wrap_emu": "wrap"}
 
 
-def _setting(default: Any, help: str, unit: str = "") -> Any:
-    return field(default=default, metadata={"help": help, "unit": unit})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made with. Arguments of `init` win over `init(settings=)`, which wins over the environment."""
 
-    project: str = _setting("uncategorized", "Project that the run belongs to.")
-    entity: str = _setting("local", "Owner of the project; a team, on a server.")
-    run_id: str | None = _setting(None, "Id of the run. Default: a new random one.")
-    name: str | None = _setting(None, "Name shown for the run. Default: two words and a number.")
-    group: str = _setting("", "Group that the run belongs to.")
-    job_type: str = _setting("", "Kind of job, such as train or eval.")
-    tags: tuple[str, ...] = _setting((), "Tags; in the environment separated by commas.")
-    notes: str = _setting("", "Free text about the run.")
-    dir: str | None = _setting(None, "Tracker folder. Default: the nearest .tracker/ upwards, else ./.tracker.")
-    mode: str | None = _setting(None, "online, offline or disabled. Default: offline unless base_url is set.")
-    resume: str | None = _setting(None, "allow, must or never. Default: a known id is a new attempt of that run.")
-    base_url: str | None = _setting(None, "Address of a tracker server.")
-    api_key: str | None = _setting(None, "Key for that server.")
-    quiet: bool = _setting(False, "Print no line at the start and end of a run.")
-    fsync_interval_s: float = _setting(1.0, "How often journals are flushed to the device.", "s")
-    heartbeat_interval_s: float = _setting(10.0, "How often a run that logs nothing says that it lives.", "s")
-    heartbeat_timeout_s: float = _setting(60.0, "Silence after which a run counts as crashed.", "s")
-    slow_write_s: float = _setting(0.1, "A write that takes longer makes rows wait in memory.", "s")
-    queue_max_mib: int = _setting(64, "Memory for rows that wait for a failing or slow disk.", "MiB")
-    console: str = _setting("wrap", "Record what is printed: wrap or off.")
-    console_max_mib: int = _setting(64, "Output recorded of one process; beyond it the middle is left out.", "MiB")
-    system_interval_s: float = _setting(15.0, "How often the machine and its GPUs are sampled; 0 never.", "s")
-    capture_environment: bool = _setting(True, "Record command, packages, machine and the main script.")
-    capture_git: bool = _setting(True, "Record the git commit and the uncommitted changes.")
-    diff_max_mib: int = _setting(10, "Most that is kept of the uncommitted changes.", "MiB")
-    save_code: bool = _setting(False, "Keep the whole source tree with the run.")
-    file_max_mib: int = _setting(0, "Largest file that is kept with a run; 0 for no limit.", "MiB")
-    secret_names: tuple[str, ...] = _setting((), "Further names whose values are masked, besides the usual ones.")
-    launcher: str | None = _setting(None, "Set by `tracker run` for the command that it runs.")
-    finish_timeout_s: float = _setting(10.0, "How long finish() tries to write rows that wait.", "s")
-    ui_host: str = _setting("127.0.0.1", "Address that `tracker ui` listens at.")
-    ui_port: int = _setting(7007, "Port that `tracker ui` tries first.")
-    allowed_hosts: tuple[str, ...] = _setting((), "Host names, besides localhost, that the dashboard answers to.")
+    project: Annotated[str, "Project that the run belongs to."] = "uncategorized"
+    entity: Annotated[str, "Owner of the project; a team, on a server."] = "local"
+    run_id: Annotated[str | None, "Id of the run. Default: a new random one."] = None
+    name: Annotated[str | None, "Name shown for the run. Default: two words and a number."] = None
+    group: Annotated[str, "Group that the run belongs to."] = ""
+    job_type: Annotated[str, "Kind of job, such as train or eval."] = ""
+    tags: Annotated[tuple[str, ...], "Tags; in the environment separated by commas."] = ()
+    notes: Annotated[str, "Free text about the run."] = ""
+    dir: Annotated[str | None, "Tracker folder. Default: the nearest .tracker/ upwards, else ./.tracker."] = None
+    mode: Annotated[str | None, "online, offline or disabled. Default: offline unless base_url is set."] = None
+    resume: Annotated[str | None, "allow, must or never. Default: a known id is a new attempt of that run."] = None
+    base_url: Annotated[str | None, "Address of a tracker server."] = None
+    api_key: Annotated[str | None, "Key for that server."] = None
+    quiet: Annotated[bool, "Print no line at the start and end of a run."] = False
+    fsync_interval_s: Annotated[float, "How often journals are flushed to the device."] = 1.0
+    heartbeat_interval_s: Annotated[float, "How often a run that logs nothing says that it lives."] = 10.0
+    heartbeat_timeout_s: Annotated[float, "Silence after which a run counts as crashed."] = 60.0
+    slow_write_s: Annotated[float, "A write that takes longer makes rows wait in memory."] = 0.1
+    queue_max_mib: Annotated[int, "Memory for rows that wait for a failing or slow disk."] = 64
+    console: Annotated[str, "Record what is printed: wrap or off."] = "wrap"
+    console_max_mib: Annotated[int, "Output recorded of one process; beyond it the middle is left out."] = 64
+    system_interval_s: Annotated[float, "How often the machine and its GPUs are sampled; 0 never."] = 15.0
+    capture_environment: Annotated[bool, "Record command, packages, machine and the main script."] = True
+    capture_git: Annotated[bool, "Record the git commit and the uncommitted changes."] = True
+    diff_max_mib: Annotated[int, "Most that is kept of the uncommitted changes."] = 10
+    save_code: Annotated[bool, "Keep the whole source tree with the run."] = False
+    file_max_mib: Annotated[int, "Largest file that is kept with a run; 0 for no limit."] = 0
+    secret_names: Annotated[tuple[str, ...], "Further names whose values are masked, besides the usual ones."] = ()
+    launcher: Annotated[str | None, "Set by `tracker run` for the command that it runs."] = None
+    finish_timeout_s: Annotated[float, "How long finish() tries to write rows that wait."] = 10.0
+    database_url: Annotated[
+        str | None,
+        "Address of a PostgreSQL database that `tracker ui` keeps the store in. Default: files of the folder.",
+    ] = None
+    ui_host: Annotated[str, "Address that `tracker ui` listens at."] = "127.0.0.1"
+    ui_port: Annotated[int, "Port that `tracker ui` tries first."] = 7007
+    trash_days: Annotated[float, "For how long `tracker ui` keeps deleted runs; 0 for ever."] = 30.0
+    allowed_hosts: Annotated[tuple[str, ...], "Host names, besides localhost, that the dashboard answers to."] = ()
 
 
 _MAX_AMOUNT = 1_000_000
-_FIELDS = {f.name: f for f in fields(Settings)}
+_UNITS = {"s": "s", "mib": "MiB", "days": "days"}
+_DEFAULTS: dict[str, Any] = dict(zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True))
 
 
 def env_name(name: str) -> str:
     """Return the environment variable of a setting."""
     return ENV_PREFIX + name.upper()
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a setting, which its name ends with; "" where it has none."""
+    return _UNITS.get(name.rpartition("_")[2], "")
 
 
 def load_settings(
@@ -100,7 +107,7 @@ def load_settings(
         return overrides
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {
-        name: _parse(name, environ[env_name(name)], env_name(name)) for name in _FIELDS if env_name(name) in environ
+        name: _parse(name, environ[env_name(name)], env_name(name)) for name in _DEFAULTS if env_name(name) in environ
     }
     for name, value in dict(overrides or {}).items():
         if name in IGNORED_WANDB_SETTINGS:
@@ -111,8 +118,8 @@ def load_settings(
                 if not value:
                     continue
                 value = meaning
-        if name not in _FIELDS:
-            raise unknown_argument("Settings", name, _FIELDS)
+        if name not in _DEFAULTS:
+            raise unknown_argument("Settings", name, _DEFAULTS)
         values[name] = _parse(name, value, f"Settings({name}=)")
     return checked(Settings(**values))
 
@@ -120,7 +127,7 @@ def load_settings(
 def merge_settings(settings: Settings, arguments: Mapping[str, Any]) -> Settings:
     """Return `settings` with the arguments that are not None put over them."""
     given = {name: _parse(name, value, f"init({name}=)") for name, value in arguments.items() if value is not None}
-    return checked(replace(settings, **given))
+    return checked(msgspec.structs.replace(settings, **given))
 
 
 def checked(settings: Settings) -> Settings:
@@ -133,10 +140,11 @@ def checked(settings: Settings) -> Settings:
     if settings.console not in ("wrap", "off"):
         expected = '"wrap" or "off"'
         raise UsageError("Settings(console=)", repr(settings.console), expected, "choose one of these")
-    for name, unit in ((f.name, f.metadata["unit"]) for f in _FIELDS.values()):
+    for name, default in _DEFAULTS.items():
+        unit = unit_of(name)
         if unit and not 0 <= getattr(settings, name) <= _MAX_AMOUNT:
             got, expected = repr(getattr(settings, name)), f"0 to {_MAX_AMOUNT} {unit}"
-            raise UsageError(f"Settings({name}=)", got, expected, f"the default is {_FIELDS[name].default!r}")
+            raise UsageError(f"Settings({name}=)", got, expected, f"the default is {default!r}")
     return settings
 
 
@@ -151,7 +159,7 @@ def unknown_argument(where: str, name: str, known: Mapping[str, Any] | tuple[str
 
 def _parse(name: str, value: Any, where: str) -> Any:
     """Read a value as the type of its setting; text comes from the environment."""
-    default = _FIELDS[name].default
+    default = _DEFAULTS[name]
     if not _is_text_valid(value):
         raise UsageError(where, f"{value!r:.200}", "valid Unicode text", "remove its lone surrogates")
     try:

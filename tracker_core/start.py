@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from . import current, ending, joining, notebook, paths
 from .disabled import DisabledRun
+from .earlier_sessions import find_earlier, read_progress
 from .errors import UsageError
 from .names import new_run_id, new_run_name
 from .records import Session
 from .run import Run
 from .say import say, warn
-from .sessions import PRIMARY_WRITER, EarlierSessions, find_earlier, new_session, read_progress
+from .sessions import LAUNCHER_WRITER, PRIMARY_WRITER, EarlierSessions, new_session
 from .settings import Settings, env_name, load_settings, merge_settings, unknown_argument
 from .values import to_config
 
@@ -159,7 +161,7 @@ def launch(settings: Settings) -> Run:
         paths.check_run_id(settings.run_id)
     folder = _writable_folder(paths.find_folder(settings.dir))
     session, _ = _new_session(settings, folder, None)
-    session.writer = joining.LAUNCHER_WRITER
+    session.writer = LAUNCHER_WRITER
     run = Run(session, folder, settings, {})
     _announce(run, session, settings, folder)
     return run
@@ -193,7 +195,7 @@ def _announce(run: Run, session: Session, settings: Settings, folder: str) -> No
         warn("this version does not send runs to a server yet; the run is kept in the folder below, whole")
     if not settings.quiet:
         verb = "goes on" if session.resumed else "starts"
-        if session.writer not in (PRIMARY_WRITER, joining.LAUNCHER_WRITER):
+        if session.writer not in (PRIMARY_WRITER, LAUNCHER_WRITER):
             verb = f"is joined as {session.writer}"
         say(f"run {run.name} ({run.path}) {verb}; kept in {_shown(folder)}; see it with: tracker ui")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import os
 import sys
@@ -173,7 +172,9 @@ def to_plain(value: Any, depth: int = 0) -> Any:
         return int(value) if _INT64_MIN <= value <= _UINT64_MAX else _text_of(value)
     if depth > _MAX_DEPTH:
         return _text_of(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if _is_dataclass(value):
+        import dataclasses  # which is there, or the value would be none
+
         return {f.name: to_plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
     if _is_namespace(value):
         value = vars(value)
@@ -196,6 +197,10 @@ def _or(found: Any, otherwise: Any) -> Any:
 def _is_namespace(value: Any) -> bool:
     argparse = sys.modules.get("argparse")
     return argparse is not None and isinstance(value, argparse.Namespace)
+
+
+def _is_dataclass(value: Any) -> bool:
+    return hasattr(type(value), "__dataclass_fields__")
 
 
 def _plain_object(value: Any, depth: int) -> Any:
@@ -241,9 +246,7 @@ def to_config(config: Any, where: str = "init(config=)") -> dict[str, Any]:
         from .config_sources import config_of
 
         config = _or(config_of(config, where), config)
-    if isinstance(config, type) or not (
-        isinstance(config, Mapping) or _is_namespace(config) or dataclasses.is_dataclass(config)
-    ):
+    if isinstance(config, type) or not (isinstance(config, Mapping) or _is_namespace(config) or _is_dataclass(config)):
         got = f"{_text_of(config):.200} of type {type(config).__name__}"
         expected = "a dict, namespace, dataclass, pydantic model, OmegaConf config or the path of a YAML file"
         raise UsageError(where, got, expected, "pass dict(...)")

@@ -45,6 +45,6 @@ def wait_until() -> Callable[[Callable[[], object], float], None]:
         deadline_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline_s, f"{condition} did not become true within {timeout_s} s"
-            os.sched_yield()
+            time.sleep(0.001)  # so that the thread waited for gets its turn
 
     return wait

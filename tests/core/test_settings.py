@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 
 import tracker_core
 from tracker_core import UsageError
-from tracker_core.settings import IGNORED_WANDB_SETTINGS, Settings, env_name, load_settings, merge_settings
+from tracker_core.settings import IGNORED_WANDB_SETTINGS, Settings, env_name, load_settings, merge_settings, unit_of
 
-FIELDS = dataclasses.fields(Settings)
+DEFAULTS = msgspec.structs.asdict(Settings())
 EXAMPLES: dict[str, tuple[str, Any]] = {
     "tags": ("a, b,,c ", ("a", "b", "c")),
     "allowed_hosts": ("one.example,two.example", ("one.example", "two.example")),
@@ -22,44 +22,46 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
 }
 
 
-def example(field: dataclasses.Field[Any]) -> tuple[str, Any]:
+def example(name: str) -> tuple[str, Any]:
     """Return a text for the environment and the value it stands for."""
-    if field.name in EXAMPLES:
-        return EXAMPLES[field.name]
-    if isinstance(field.default, bool):
-        return ("no", False) if field.default else ("yes", True)
-    if isinstance(field.default, tuple):
+    if name in EXAMPLES:
+        return EXAMPLES[name]
+    default = DEFAULTS[name]
+    if isinstance(default, bool):
+        return ("no", False) if default else ("yes", True)
+    if isinstance(default, tuple):
         return "a,b", ("a", "b")
-    if isinstance(field.default, float):
+    if isinstance(default, float):
         return "2.5", 2.5
-    if isinstance(field.default, int):
+    if isinstance(default, int):
         return "17", 17
-    if field.name == "console":
+    if name == "console":
         return "off", "off"
     return "some text", "some text"
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_every_setting_can_be_set_by_environment_and_by_argument(field: dataclasses.Field[Any]) -> None:
-    text, value = example(field)
-    assert getattr(load_settings(environ={env_name(field.name): text}), field.name) == value
-    assert getattr(load_settings({field.name: value}, environ={}), field.name) == value
-    assert getattr(load_settings({field.name: value}, environ={env_name(field.name): text}), field.name) == value
-    assert getattr(load_settings(environ={}), field.name) == field.default
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_every_setting_can_be_set_by_environment_and_by_argument(name: str) -> None:
+    text, value = example(name)
+    assert getattr(load_settings(environ={env_name(name): text}), name) == value
+    assert getattr(load_settings({name: value}, environ={}), name) == value
+    assert getattr(load_settings({name: value}, environ={env_name(name): text}), name) == value
+    assert getattr(load_settings(environ={}), name) == DEFAULTS[name]
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_every_setting_has_a_help_text_and_a_unit_where_it_has_a_dimension(field: dataclasses.Field[Any]) -> None:
-    assert field.metadata["help"].endswith(".")
-    unit = field.name.rsplit("_", 1)[-1]
-    assert field.metadata["unit"] == {"s": "s", "mib": "MiB"}.get(unit, "")
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_every_setting_has_a_help_text_and_a_unit_where_it_has_a_dimension(name: str) -> None:
+    (meaning,) = get_type_hints(Settings, include_extras=True)[name].__metadata__
+    assert meaning.endswith(".")
+    suffix = name.rsplit("_", 1)[-1]
+    assert unit_of(name) == {"s": "s", "mib": "MiB", "days": "days"}.get(suffix, "")
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_every_setting_is_in_the_documentation(field: dataclasses.Field[Any]) -> None:
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_every_setting_is_in_the_documentation(name: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "settings.md"
-    assert f"`{field.name}`" in page.read_text()
-    assert f"`{env_name(field.name)}`" in page.read_text()
+    assert f"`{name}`" in page.read_text()
+    assert f"`{env_name(name)}`" in page.read_text()
 
 
 def test_arguments_win_over_settings_which_win_over_the_environment(

@@ -398,7 +398,7 @@ def test_terminating_a_pool_is_quick_and_quiet(folder: Path) -> None:
     """
     done = child_process.run(script, folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert float(done.stdout) < 5
+    assert float(done.stdout) < 30
     assert [s.state for s in states_in(folder)] == ["finished"]
 
 

@@ -152,7 +152,7 @@ def test_an_interrupt_in_the_middle_of_log_harms_no_other_row(folder: Path) -> N
 
 FINISH_IN_HANDLER = """
     import signal, sys, time, tracker_core
-    run = tracker_core.init(dir=sys.argv[1], id="finishing")
+    run = tracker_core.init(dir=sys.argv[1], id="finishing", settings={"finish_timeout_s": 50})
     def handler(signum, frame):
         began = time.monotonic()
         run.finish()
@@ -171,7 +171,7 @@ FINISH_IN_HANDLER = """
 @pytest.mark.parametrize("number", range(6))
 def test_finish_in_a_signal_handler_ends_the_run_well(folder: Path, number: int) -> None:
     finish_s = float(child_process.run_well(FINISH_IN_HANDLER, folder, number))
-    assert finish_s < 3
+    assert finish_s < 40  # a deadlock would last until the timeout
     (path,) = folder.rglob("*.journal")
     reader = JournalReader(str(path))
     steps = [row[1] for row in rows_in(read_items(path))]

@@ -14,6 +14,7 @@ from tracker_core.journal_format import Kind
 from tracker_core.journal_reader import JournalReader
 from tracker_core.records import Console, Environment
 
+LONGEST_LOG_S = 1.5  # the machine may be busy; what is slow on purpose takes 2 s
 EVERYTHING = {
     "TRACKER_CONSOLE": "wrap",
     "TRACKER_SYSTEM_INTERVAL_S": "0.05",
@@ -123,7 +124,7 @@ def test_full_disk_with_everything_on_costs_no_row(tmp_path: Path) -> None:
     kept = compare(tmp_path / "out", ledger)
     assert kept.numbers[0] == list(range(600))
     assert kept.causes
-    assert ledger.longest_s() < 0.5
+    assert ledger.longest_s() < LONGEST_LOG_S
     lines, n_samples, _ = recorded(tmp_path / "out")
     assert n_samples > 0
     assert len([line for line in lines if line.startswith("row ")]) == 20
@@ -136,7 +137,7 @@ def test_full_disk_with_everything_on_costs_no_row(tmp_path: Path) -> None:
         pytest.param(["rename:error=EIO", "link:error=EIO"], marks=pytest.mark.fault("F17")),
         pytest.param(["fsync:error=EIO", "fdatasync:error=EIO"], marks=pytest.mark.fault("F17")),
         pytest.param(["clone3:error=EAGAIN", "clone:error=EAGAIN"], marks=pytest.mark.fault("F11")),
-        pytest.param(["fsync:delay_enter=1000000", "fdatasync:delay_enter=1000000"], marks=pytest.mark.fault("F22")),
+        pytest.param(["fsync:delay_enter=2000000", "fdatasync:delay_enter=2000000"], marks=pytest.mark.fault("F22")),
     ],
     ids=["few-descriptors", "rename", "flush", "no-threads", "slow-flush"],
 )  # fmt: skip
@@ -144,4 +145,4 @@ def test_failing_calls_with_everything_on_cost_no_row(tmp_path: Path, injections
     train_with_everything(tmp_path, prefix=child_process.strace_prefix(*injections))
     ledger = Ledger(tmp_path / "ledger")
     assert compare(tmp_path, ledger).numbers[0] == list(range(300))
-    assert ledger.longest_s() < 0.5
+    assert ledger.longest_s() < LONGEST_LOG_S

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+from ..lazy_pattern import lazy_pattern
 from .secret_names import Strength, is_secret, strength
 from .secret_shapes import Span, private_key_spans, token_spans, url_spans
 
@@ -25,26 +24,26 @@ _MIN_LITERAL_CHARS = 8
 _HARMLESS = frozenset("password changeme disabled required optional undefined postgres username anonymous".split())
 # Every secret name contains one of these; the name is then read in full.
 _STEMS = "passw|passphrase|passcode|pwd|secret|credential|token|auth|cookie|key|_pass|sshpass|signature|sig=|jwt"
-_NAME = re.compile(r"[\w.-]{0,80}")
-_SPACED_KEY = re.compile(r"yek (?:ipa|ssecca|terces|etavirp)(?![A-Za-z])", re.IGNORECASE)  # backwards: "API key"
+_NAME = lazy_pattern(r"[\w.-]{0,80}")
+_SPACED_KEY = lazy_pattern(r"yek (?:ipa|ssecca|terces|etavirp)(?![A-Za-z])", re.IGNORECASE)  # backwards: "API key"
 _QUOTE = r"""(?:\\?["'`])"""
 _NAME_END = rf"{_QUOTE}?\]?"
-_EQUALS = re.compile(rf"{_NAME_END}[ \t]{{0,40}}(?::=|=>|=(?!=))[ \t]{{0,8}}")
-_ANNOTATED = re.compile(r"[ \t]?:[ \t]?[A-Za-z_][\w.\[\]|]{0,60}(?: \| \w{1,20})?[ \t]?=[ \t]?(?=[\"'rbfuRBFU])")
-_COLON = re.compile(rf"{_NAME_END}[ \t]{{0,8}}:(?!:)[ \t]{{0,8}}")
-_OPTION = re.compile(rf"{_QUOTE}?,?[ \t]{{1,8}}(?!--)")
-_CALL = re.compile(rf"{_QUOTE},[ \t]{{0,8}}(?=[\"'])")
-_ELEMENT = re.compile(r">(?=[^<>\s]+</)")
-_SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|key)[ \t]+", re.IGNORECASE)
-_QUOTED = re.compile(  # up to the closing quote, or the end of the line where there is none
+_EQUALS = lazy_pattern(rf"{_NAME_END}[ \t]{{0,40}}(?::=|=>|=(?!=))[ \t]{{0,8}}")
+_ANNOTATED = lazy_pattern(r"[ \t]?:[ \t]?[A-Za-z_][\w.\[\]|]{0,60}(?: \| \w{1,20})?[ \t]?=[ \t]?(?=[\"'rbfuRBFU])")
+_COLON = lazy_pattern(rf"{_NAME_END}[ \t]{{0,8}}:(?!:)[ \t]{{0,8}}")
+_OPTION = lazy_pattern(rf"{_QUOTE}?,?[ \t]{{1,8}}(?!--)")
+_CALL = lazy_pattern(rf"{_QUOTE},[ \t]{{0,8}}(?=[\"'])")
+_ELEMENT = lazy_pattern(r">(?=[^<>\s]+</)")
+_SCHEME = lazy_pattern(r"(?:bearer|basic|token|digest|apikey|key)[ \t]+", re.IGNORECASE)
+_QUOTED = lazy_pattern(  # up to the closing quote, or the end of the line where there is none
     r"""[rbfuRBFU]{0,2}(?:\\["']([^"'\\\n]*)|"((?:[^"\\\n]|\\.)*)|'((?:[^'\\\n]|\\.)*)|`([^`\n]*))"""
 )
-_BARE = re.compile(r"""[^\s"'`,;&<>(){}\[\]|\\]+""")
-_SHELL = re.compile(r"""[^\s"'`]+""")
-_TEMPLATE = re.compile(r"\$[{(]")
-_LINE = re.compile(r"""[^"'`\r\n]+""")
-_AT_LINE_START = re.compile(r"(?:[+\- ]?(?:export |set |ENV |ARG )?)\Z")
-_CODE_WORD = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
+_BARE = lazy_pattern(r"""[^\s"'`,;&<>(){}\[\]|\\]+""")
+_SHELL = lazy_pattern(r"""[^\s"'`]+""")
+_TEMPLATE = lazy_pattern(r"\$[{(]")
+_LINE = lazy_pattern(r"""[^"'`\r\n]+""")
+_AT_LINE_START = lazy_pattern(r"(?:[+\- ]?(?:export |set |ENV |ARG )?)\Z")
+_CODE_WORD = lazy_pattern(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 _MAX_VALUE_CHARS = 8192
 
 
@@ -73,14 +72,20 @@ class Masker:
             if "://" in value:
                 values.update(value[start:end].partition(":")[2] for start, end in url_spans(value))
         kept = {value for value in values if len(value) >= _MIN_LITERAL_CHARS and value.lower() not in _HARMLESS}
-        kept |= {quote(value, safe="") for value in kept if value.isprintable()}
+        if kept:
+            from urllib.parse import quote  # slow to import
+
+            kept |= {quote(value, safe="") for value in kept if value.isprintable()}
         return tuple(sorted(kept, key=len, reverse=True))
 
     def strength(self, name: str) -> Strength:
         """Return how surely something of this name is a secret."""
-        plain = _plain_name(name) if self._extra_names else ""
-        if any(fnmatchcase(plain, pattern) for pattern in self._extra_names):
-            return Strength.NAMED
+        if self._extra_names:
+            from fnmatch import fnmatchcase
+
+            plain = _plain_name(name)
+            if any(fnmatchcase(plain, pattern) for pattern in self._extra_names):
+                return Strength.NAMED
         return strength(name)
 
     def text(self, text: str) -> str:
@@ -96,6 +101,8 @@ class Masker:
 
     def value(self, name: str, value: Any) -> Any:
         """Return a config value, nested or not, with its secrets masked; numbers and truth values stay."""
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
         return self._value(self.strength(name), value)
 
     def _value(self, how_sure: Strength, value: Any) -> Any:
@@ -122,7 +129,7 @@ class Masker:
             if is_secret(before, argument):
                 masked.append(MASK)
             elif equals and is_secret(self.strength(name), value):
-                masked.append(f"{name}={MASK}")
+                masked.append(f"{self.text(name)}={MASK}")
             else:
                 masked.append(self.text(argument))
             before = self.strength(argument) if argument.startswith("-") and not equals else Strength.NONE
@@ -169,13 +176,19 @@ class Masker:
                 done = span[1]
 
 
-def masker_for(settings: Settings) -> Masker:
-    """Return the masker of this process, made anew only when the environment or the names to mask have changed."""
+def masker_for(settings: Settings, environ: dict[str, str] | None = None) -> Masker:
+    """Return the masker of an environment, made anew only when that or the names to mask have changed.
+
+    Args:
+        settings: the names to mask, and the server's key.
+        environ: the environment. Default: this process's, as it is now.
+    """
     global _made
-    state = (dict(os.environ), tuple(settings.secret_names), settings.api_key)
-    if _made is None or _made[0] != state:
-        _made = (state, Masker(state[0], state[1], [settings.api_key] if settings.api_key else []))
-    return _made[1]
+    state = (dict(os.environ) if environ is None else environ, tuple(settings.secret_names), settings.api_key)
+    made = _made  # several threads may ask at once
+    if made is None or made[0] != state:
+        made = _made = (state, Masker(state[0], state[1], [settings.api_key] if settings.api_key else []))
+    return made[1]
 
 
 _made: tuple[tuple[dict[str, str], tuple[str, ...], str | None], Masker] | None = None

@@ -6,8 +6,10 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
+from ..lazy_pattern import lazy_pattern
+
 # Runs of letters as in api_key, apiKey, APIKey and X-Api-Key; digits are words of their own.
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORDS = lazy_pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PASSWORD = frozenset("password passwords passwd passphrase pwd passcode sshpass".split())
 _SECRET = frozenset("secret secrets credential credentials apikey apikeys authkey".split())
 _TOKEN = frozenset("token auth authorization cookie cookies jwt signature".split())
@@ -44,16 +46,16 @@ _DESCRIBING = frozenset(
 )
 _NO_SECRETS = frozenset({"pwd", "oldpwd"})  # the shell's working directories
 # What stands in a value's place in code, templates and documentation.
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy_pattern(
     r"""(?ix: none|null|nil|true|false|undefined|str|string|bytes|int|float|bool|any|optional|secretstr|object
     |\.{2,} |\*+ |x{3,} |_+ |-+ |<[^<>]*> |\[[^\[\]]*\] |\{[^{}]*\} |\$\{.*\} |%\([\w.]*\)s )
     | \$[A-Z_][A-Z0-9_]* | \$\(.*\)""",
     re.VERBOSE,
 )
-_NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?")
-_PATH = re.compile(r"(?:~|\.{0,2})/(?:[^/\s]+/)*[^/\s]*\.[A-Za-z][A-Za-z0-9]{0,9}|[A-Za-z]:\\.*")
-_RANDOM = re.compile(r"[A-Za-z0-9]{16,}")
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER = lazy_pattern(r"[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?")
+_PATH = lazy_pattern(r"(?:~|\.{0,2})/(?:[^/\s]+/)*[^/\s]*\.[A-Za-z][A-Za-z0-9]{0,9}|[A-Za-z]:\\.*")
+_RANDOM = lazy_pattern(r"[A-Za-z0-9]{16,}")
+_HASH = lazy_pattern(r"[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MIN_TOKEN_CHARS = 8
 _MIN_PLAIN_TOKEN_CHARS = 20
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+
+from ..lazy_pattern import lazy_pattern
 
 Span = tuple[int, int]
 
 _WORD_START = r"(?<![A-Za-z0-9_-])"
-# (literal, pattern); compiled when the literal is met for the first time, since most texts hold none.
-_TOKENS: tuple[tuple[str, str], ...] = tuple(
-    (literal, _WORD_START + pattern)
+_TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (literal, lazy_pattern(_WORD_START + pattern))
     for literal, pattern in (
         *((prefix, prefix + r"[A-Z0-9]{16}(?![A-Za-z0-9])") for prefix in ("AKIA", "ASIA")),  # AWS
         *((f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{30,}}") for kind in "pousr"),  # GitHub
@@ -47,21 +47,16 @@ _TOKENS: tuple[tuple[str, str], ...] = tuple(
 )
 # A secret behind something that tells it: (literal, pattern whose group 1 is the secret).
 _MARKED: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("earer ", re.compile(r"earer +(?=[\w.~+/=-]*[0-9])([\w.~+/=-]{16,})")),
-    ("hooks.slack.com/", re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w/-]+)")),
-    ("/api/webhooks/", re.compile(r"/api/webhooks/([0-9]+/[\w-]+)")),  # Discord
-    ("login ", re.compile(r"login[ \t]+\S{1,200}[ \t\n]+password[ \t]+(\S+)")),  # .netrc
+    ("earer ", lazy_pattern(r"earer +(?=[\w.~+/=-]*[0-9])([\w.~+/=-]{16,})")),
+    ("hooks.slack.com/", lazy_pattern(r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w/-]+)")),
+    ("/api/webhooks/", lazy_pattern(r"/api/webhooks/([0-9]+/[\w-]+)")),  # Discord
+    ("login ", lazy_pattern(r"login[ \t]+\S{1,200}[ \t\n]+password[ \t]+(\S+)")),  # .netrc
 )
-_PEM_BEGIN = re.compile(r"-----BEGIN [A-Z ]{0,40}$")
-_PEM_TEXT = re.compile(r"[A-Za-z0-9/=][A-Za-z0-9+/=]{7,}")  # not the "+" of an added line
+_PEM_BEGIN = lazy_pattern(r"-----BEGIN [A-Z ]{0,40}$")
+_PEM_TEXT = lazy_pattern(r"[A-Za-z0-9/=][A-Za-z0-9+/=]{7,}")  # not the "+" of an added line
 _MAX_PEM_CHARS = 20_000
-_AUTHORITY = re.compile(r"[^\s/?#\"'`<>\\]{1,1024}")
-_REST_OF_URL = re.compile(r"[^\s\"'`<>\\]{1,1024}")
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+_AUTHORITY = lazy_pattern(r"[^\s/?#\"'`<>\\]{1,1024}")
+_REST_OF_URL = lazy_pattern(r"[^\s\"'`<>\\]{1,1024}")
 
 
 def token_spans(text: str) -> Iterator[Span]:
@@ -69,7 +64,7 @@ def token_spans(text: str) -> Iterator[Span]:
     for literal, pattern in _TOKENS:
         at = text.find(literal)
         while at >= 0:
-            match = _compiled(pattern).match(text, at)
+            match = pattern.match(text, at)
             if match:
                 yield match.span()
             at = text.find(literal, match.end() if match else at + len(literal))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import msgspec
 
+from ..lazy_pattern import lazy_pattern
 from ..records import ConsoleLine
 from .terminal import plain_text
 
 _HIDDEN = "***"
-_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END )")
+_KEY_BEGINS = lazy_pattern(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END )")
 _KEY_MAX_LINES = 200
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-_PARAMETERS = re.compile(r"[0-9:;]*")
+from ..lazy_pattern import lazy_pattern
+
+_PARAMETERS = lazy_pattern(r"[0-9:;]*")
 _MAX_PARAMETERS = 32
 _FOREGROUND, _BACKGROUND, _UNDERLINE_COLOUR = 38, 48, 58
 _OFF = {

@@ -31,7 +31,7 @@ _COUNT_INTERVAL_S = 10.0
 _RECORD_BYTES = 48_000
 
 _own_threads: set[int] = set()  # what they print is about recording, and must not be recorded in turn
-_started: set[ConsoleRecorder] = set()
+_opened: set[ConsoleRecorder] = set()
 _watches_forks = False
 
 
@@ -66,11 +66,15 @@ class ConsoleRecorder:
         if self._is_on and threading.get_ident() not in _own_threads:
             self._buffer.add(time_ns(), stream, text)
 
-    def start(self) -> None:
-        """Begin to record."""
+    def open(self) -> None:
+        """Begin to take text, which costs less than `start`; it waits to be recorded after `start`, or by `stop`."""
         _watch_forks()
         self._is_on = True
-        _started.add(self)
+        _opened.add(self)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self.open()
         thread = threading.Thread(target=self._work, name="tracker-console", daemon=True)
         try:
             thread.start()
@@ -83,7 +87,7 @@ class ConsoleRecorder:
         if not self._is_on:
             return
         self._is_on = False
-        _started.discard(self)
+        _opened.discard(self)
         self._buffer.close()
         deadline_s = monotonic() + STOP_TIMEOUT_S
         # In this thread: called from a signal handler, it may hold a lock for which our thread waits in `put`.
@@ -208,7 +212,7 @@ def _watch_forks() -> None:
 
 
 def _abandon_all() -> None:
-    for recorder in list(_started):
+    for recorder in list(_opened):
         recorder.abandon()
-    _started.clear()
+    _opened.clear()
     _own_threads.clear()

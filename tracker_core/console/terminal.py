@@ -8,13 +8,13 @@ Work is linear in the text, and what a line can hold is bounded, whatever a prog
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
+from ..lazy_pattern import lazy_pattern
 from .pen import Pen
 
 MAX_LINE_CHARS = 10_000
@@ -25,7 +25,7 @@ _MAX_CELL_CHARS = 16
 _TAB_COLUMNS = 8
 
 # Bounded in every repetition that can be left unfinished, so that what waits for the next write is bounded too.
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r"(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
     r"|(?P<newline>[\n\x0b\x0c]+)"
     r"|(?P<home>\r+)"
@@ -37,14 +37,14 @@ _TOKEN = re.compile(
     r"|\x1b\[[0-?]{0,256}+[ -/]{0,8}+(?=[\s\S])"  # malformed, or too long
     r"|[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f-\x9f]+"
 )
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]{0,256}[ -/]{0,8}|[ -/]{0,8})")
+_UNFINISHED = lazy_pattern(r"\x1b(?:\[[0-?]{0,256}[ -/]{0,8}|[ -/]{0,8})")
 # A command string (title, hyperlink, picture) ends at BEL or ST; at a line end too, so that no log is swallowed.
-_STRING_END = re.compile(r"[\x00-\x1f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_BREAK = re.compile("[\u2028\u2029]")
+_STRING_END = lazy_pattern(r"[\x00-\x1f]")
+_SURROGATE = lazy_pattern("[\ud800-\udfff]")
+_BREAK = lazy_pattern("[\u2028\u2029]")
 # Latin, Greek and Cyrillic letters, punctuation, arrows, lines and blocks: certainly one column each.
-_NARROW = re.compile("[ -\u02ff\u0370-\u0482\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u2319\u2500-\u25fc]*")
-_STYLE = re.compile("\x1b\\[[0-9;:]*m")
+_NARROW = lazy_pattern("[ -\u02ff\u0370-\u0482\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u2319\u2500-\u25fc]*")
+_STYLE = lazy_pattern("\x1b\\[[0-9;:]*m")
 
 
 class ChangedLine(NamedTuple):
@@ -301,6 +301,8 @@ def _width(char: str) -> int:
     """Return how many columns a character takes: 0, 1 or 2."""
     if _NARROW.fullmatch(char):
         return 1
+    import unicodedata  # a library of 1 MB that most runs do not need
+
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

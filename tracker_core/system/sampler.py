@@ -63,7 +63,11 @@ class SystemSampler:
             for thread in self._threads:
                 thread.start()
         except RuntimeError as error:  # no more threads for this process
-            warn(f"system metrics are not sampled: {error}")
+            if threading.main_thread().is_alive():
+                warn(f"system metrics are not sampled: {error}")
+            elif self._threads[0].ident is None:  # the interpreter is ending already: one sample, in this thread
+                self._stopping.set()
+                self._threads[0].run()
 
     def stop(self) -> None:
         """Stop sampling, after a last sample where the one before is over a second old.

@@ -144,6 +144,8 @@ def test_words_of_a_command_are_masked() -> None:
     masked = ["python", "train.py", "--hub-token", MASK, "--pad-token", "<pad>", f"db.password={MASK}", "--lr=0.1"]
     assert MASKER.command(command) == masked
     assert MASKER.command(["--password"]) == ["--password"]
+    (address,) = MASKER.command(["postgresql://me:hunter22@h/db?password=z1234567"])
+    assert "hunter22" not in address and "z1234567" not in address
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,9 @@ def sink() -> Sink:
 
 
 @pytest.fixture
-def new(sink: Sink) -> Iterator[Callable[..., ConsoleRecorder]]:
+def new(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConsoleRecorder]]:
     """Return what makes a recorder that is started, and stopped after the test."""
+    monkeypatch.setattr(recorder, "STOP_TIMEOUT_S", 60)  # a busy machine may need more than the usual second
     made = []
 
     def make(mask: Callable[[str], str] = str, max_bytes: int = MANY_BYTES) -> ConsoleRecorder:

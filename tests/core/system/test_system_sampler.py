@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import threading
@@ -15,6 +14,10 @@ import pytest
 from child_process import run, run_well
 from nvml_stub_library import search_path
 
+from tracker_core.journal_format import Kind
+from tracker_core.journal_reader import JournalReader
+from tracker_core.records import Environment
+from tracker_core.system import sampler as module
 from tracker_core.system.sampler import SystemSampler
 
 Wait = Callable[..., None]
@@ -46,16 +49,18 @@ def test_nothing_is_sampled_at_an_interval_of_zero(tmp_path: Path) -> None:
     sampler.stop()
 
 
-def test_stopping_ends_the_threads(tmp_path: Path, wait_until: Wait) -> None:
+def test_stopping_ends_the_threads(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STOP_TIMEOUT_S", 60)
+    monkeypatch.setattr(module, "_LAST_SAMPLE_AGE_S", 60)  # on a busy machine, some time may have passed
     samples: Samples = []
     sampler = SystemSampler(recorded(samples), 3600, str(tmp_path))
     sampler.start()
     wait_until(lambda: samples)
     began_s = time.monotonic()
     sampler.stop()
-    assert time.monotonic() - began_s < 0.5
+    assert time.monotonic() - began_s < 30
     assert not sampling_threads()
-    assert len(samples) == 1  # less than a second ago: another one would tell nothing new
+    assert len(samples) == 1  # just before: another one would tell nothing new
     sampler.stop()
 
 
@@ -74,15 +79,17 @@ def test_a_slow_record_does_not_shift_the_period(tmp_path: Path, wait_until: Wai
 
     def record(values: dict[str, float]) -> None:
         times_s.append(time.monotonic())
-        end_s = time.monotonic() + 0.03
+        end_s = time.monotonic() + 0.1
         wait_until(lambda: time.monotonic() > end_s)
 
-    sampler = SystemSampler(record, 0.1, str(tmp_path))
+    sampler = SystemSampler(record, 0.3, str(tmp_path))
     sampler.start()
-    wait_until(lambda: len(times_s) >= 12)
+    wait_until(lambda: len(times_s) >= 9)
     sampler.stop()
-    shifts_s = [(t - times_s[1] + 0.05) % 0.1 - 0.05 for t in times_s[2:]]
-    assert abs(statistics.median(shifts_s)) < 0.02
+    phases_s = [t % 0.3 for t in times_s]
+    # Had it shifted, a third of them would be together. A busy machine may keep some waiting.
+    n_together = max(sum((phase_s - first_s) % 0.3 < 0.08 for phase_s in phases_s) for first_s in phases_s)
+    assert n_together > len(phases_s) / 2
 
 
 def test_a_failing_group_is_told_once_and_the_others_go_on(
@@ -181,11 +188,13 @@ def test_a_driver_that_hangs_silences_only_itself_and_holds_nothing_up(nvml_stub
     script = """
         import os, time, threading
         from tracker_core.system.sampler import SystemSampler
+        from tracker_core.system import sampler as module
         samples = []
+        module._STOP_TIMEOUT_S = 3
         sampler = SystemSampler(samples.append, 0.1, ".")
         began = time.monotonic()
         sampler.start()
-        while len(samples) < 3 or time.monotonic() - began < 1.3: time.sleep(0.01)
+        while len(samples) < 3 or time.monotonic() - began < 3.5: time.sleep(0.01)
         assert all("system/memory_percent" in values or "system/gpu0/power_w" in values for values in samples)
         began = time.monotonic()
         sampler.stop()
@@ -195,6 +204,16 @@ def test_a_driver_that_hangs_silences_only_itself_and_holds_nothing_up(nvml_stub
     gpus, path = f"gpus 1;hang {function}", search_path(nvml_stub)
     done = run(script, NVML_STUB=gpus, LD_LIBRARY_PATH=path)
     assert done.returncode == 0, done.stderr
-    # What hangs since long is not waited for; what hangs only now, in its end, for a second.
-    assert float(done.stdout) < (0.5 if function != "nvmlShutdown" else 1.5)
+    # What hangs since long is not waited for; what hangs only now, in its end, as long as the timeout is.
+    assert float(done.stdout) < (2.5 if function != "nvmlShutdown" else 20)
     assert time.monotonic() - began_s < 30
+
+
+def test_a_run_that_ends_at_once_has_a_sample_and_its_environment(folder: Path) -> None:
+    script = "import sys, tracker_core; tracker_core.init(dir=sys.argv[1]).log({'x': 1.0})"
+    recorded_too = {"TRACKER_SYSTEM_INTERVAL_S": "15", "TRACKER_CAPTURE_ENVIRONMENT": "true"}
+    assert run(script, folder, **recorded_too).stderr == ""
+    (path,) = folder.rglob("*.journal")
+    batch = JournalReader(str(path)).read()
+    assert any(group.kind == Kind.SYSTEM for group in batch.row_groups)
+    assert any("packages" in record.values for _, record in batch.records if isinstance(record, Environment))
