@@ -53,6 +53,20 @@ test('an answer is decoded to its grid and cells', () => {
   assert.equal(run.max, null, 'what is no number is no number here');
 });
 
+test('a group is decoded beside the runs, with how many members each cell has', () => {
+  const header = { ...HEADER, x_error: 2.5, groups: [{ name: 'g', metric: 'loss', n_runs: 3, n_points: 7 }] };
+  const arrays = [...ARRAYS, { name: 'mean', group: 0, dtype: 'f4', values: [1, NaN, 2] }, { name: 'std', group: 0, dtype: 'f4', values: [0.5, NaN, NaN] },
+    { name: 'n', group: 0, dtype: 'u4', values: [3, 0, 1] }];
+  const chart = decodeChart(encode(header, arrays));
+  assert.equal(chart.xError, 2.5);
+  assert.deepEqual([chart.groups[0].name, chart.groups[0].n_runs], ['g', 3]);
+  assert.deepEqual([...chart.groups[0].cells.mean], [1, NaN, 2]);
+  assert.deepEqual([...chart.groups[0].cells.n], [3, 0, 1]);
+  assert.equal(chart.groups[0].cells.smooth, null);
+  assert.deepEqual([...chart.runs[0].cells.last], [1, NaN, 3]);
+  assert.deepEqual([decodeChart(encode(HEADER, ARRAYS)).xError, decodeChart(encode(HEADER, ARRAYS)).groups], [0, []]);
+});
+
 test('arrays that are absent are filled from what is there', () => {
   const [run] = decodeChart(encode(HEADER, ARRAYS)).runs;
   assert.equal(run.cells.first, run.cells.last);

@@ -66,6 +66,7 @@ test('the footer says how exact a chart is', () => {
   const facts = { isExact: true, xKind: 'step', unitsPerPixel: 3, nNonfinite: 0, hasUndrawable: false, nClipped: 0 };
   assert.equal(describeFidelity(facts), 'exact');
   assert.equal(describeFidelity({ ...facts, isExact: false, unitsPerPixel: 128.4 }), '1 px ≈ 128 steps; spikes kept');
+  assert.equal(describeFidelity({ ...facts, isExact: false, unitsPerPixel: 128, xError: 40 }), '1 px ≈ 128 steps; spikes kept · x ± 40 steps');
   assert.equal(describeFidelity({ ...facts, nNonfinite: 2, nClipped: 3 }), 'exact · 2 NaN/Inf · 3 outliers off the scale');
   assert.equal(describeFidelity({ ...facts, isExact: false, xKind: 'relative_time', unitsPerPixel: 75 }), '1 px ≈ 1m 15s; spikes kept');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nearestCell, paddedRange, tracePoints, traceRaw, traceValues, yExtent } from '../../tracker_server/dashboard/charts/paths.js';
+import { nearestCell, paddedRange, traceGroup, tracePoints, traceRaw, traceValues, yExtent } from '../../tracker_server/dashboard/charts/paths.js';
 
 const SAME = { toX: (x) => x, toY: (y) => y };
 
@@ -69,6 +69,34 @@ test('the smoothed line joins over empty cells', () => {
   const { sink, dot, log } = recorder();
   traceValues(sink, dot, gridOf(3).x, Float32Array.from([1, NaN, 3]), SAME);
   assert.deepEqual(log, ['M0,1', 'L2,3']);
+});
+
+/** What is drawn of a group: line and dots, and the corners of its areas. */
+function drawnGroup(x, values, low, high) {
+  const line = recorder();
+  const area = recorder();
+  traceGroup({ line: line.sink, area: area.sink, dot: line.dot }, Float64Array.from(x), values, { low, high }, SAME);
+  return { line: line.log, area: area.log };
+}
+
+test('a group is a line with an area around it', () => {
+  const { line, area } = drawnGroup([0, 1, 2], [5, 6, 7], [4, 5, 6], [6, 7, 8]);
+  assert.deepEqual(line, ['M0,5', 'L1,6', 'L2,7']);
+  assert.deepEqual(area, ['M0,4', 'L1,5', 'L2,6', 'L2,8', 'L1,7', 'L0,6']);
+});
+
+test('neither line nor area of a group goes over a hole, but both join cells that only others have', () => {
+  const { line, area } = drawnGroup([0, 1, 2, 3, 4, 30, 31, 32], [1, NaN, 1, NaN, 1, 1, 1, 1], new Array(8).fill(0), new Array(8).fill(2));
+  assert.deepEqual(line, ['M0,1', 'L2,1', 'L4,1', 'M30,1', 'L31,1', 'L32,1']);
+  assert.deepEqual(moves(area), ['M0,0', 'M30,0']);
+});
+
+test('where a group has one member there is no area, and a lone cell is a dot', () => {
+  const { line, area } = drawnGroup([0, 1, 2, 3, 4], [1, 1, 1, 1, 1], [0, 0, NaN, 0, 0], [2, 2, NaN, 2, 2]);
+  assert.equal(moves(line).length, 1);
+  assert.deepEqual(moves(area), ['M0,0', 'M3,0']);
+  assert.deepEqual(drawnGroup([7], [1], [0], [2]), { line: ['D7,1'], area: [] });
+  assert.deepEqual(drawnGroup([], [], [], []), { line: [], area: [] });
 });
 
 test('points are marked only when far apart', () => {

@@ -56,12 +56,15 @@ def test_projects_are_listed_with_the_states_of_their_runs(visit: Visit) -> None
 
 def test_run_table_shows_config_and_summary_and_sorts(visit: Visit) -> None:
     page = visit.open("/p/digits?table=1")
-    expect(page.get_by_role("columnheader", name="lr")).to_be_visible()
+    head = page.get_by_role("columnheader", name="lr")
+    expect(head).to_be_visible()
+    expect(page.get_by_role("columnheader", name="train/accuracy")).to_be_visible()
     page.get_by_role("button", name="lr", exact=True).click()
     names = page.locator("tr[data-run] .run-name")
     expect(names.first).to_have_text("run-0")
     page.get_by_role("button", name="lr", exact=True).click()
     expect(names.first).to_have_text("run-2")
+    expect(head).to_have_attribute("aria-sort", "ascending")
     expect(page).to_have_url(re.compile("sort=config.lr"))
 
 
@@ -69,9 +72,10 @@ def test_filter_narrows_runs_and_is_kept_in_the_address(visit: Visit) -> None:
     page = visit.open("/p/digits")
     expect(page.locator("tr[data-run]")).to_have_count(4)
     page.keyboard.press("/")
-    page.keyboard.type("lr<0.05")
+    page.keyboard.type("config.lr < 0.05")
     expect(page.locator("tr[data-run]")).to_have_count(2)
-    expect(page).to_have_url(re.compile(r"q=lr"))
+    expect(page.locator(".pane-counts")).to_contain_text("2 of 4 runs")
+    expect(page).to_have_url(re.compile(r"filter=config\.lr"))
     page.reload()
     expect(page.locator("tr[data-run]")).to_have_count(2)
 

@@ -222,7 +222,7 @@ def test_every_end_is_told_in_words_and_by_its_own_sign(told: Visit, run: str, w
 
 
 def test_runs_are_filtered_by_how_they_ended(told: Visit) -> None:
-    page = told.open("/p/story?q=state%3Apreempted")
+    page = told.open("/p/story?filter=state%20%3D%3D%20%22preempted%22")
     expect(page.locator("tr[data-run] .run-name")).to_have_text(["preempted"])
 
 

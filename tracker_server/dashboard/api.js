@@ -2,7 +2,6 @@
 import { decodeChart } from './logic/decode.js';
 import { signal } from './ui.js';
 
-/** @typedef {import('./types.js').RunRow} RunRow */
 /** @typedef {import('./types.js').ChartRequest} ChartRequest */
 
 /**
@@ -17,7 +16,7 @@ export const serverState = signal(/** @type {'there'|'away'|'signed-out'} */ ('t
 
 /** An answer that is not a success, with the server's own words. */
 export class ApiError extends Error {
-  /** @param {number} status @param {{where?: string, got?: string, expected?: string, remedy?: string}} detail */
+  /** @param {number} status @param {{where?: string, got?: string, expected?: string, remedy?: string, position?: number}} detail */
   constructor(status, detail) {
     const { where, got, expected, remedy } = detail;
     super([where, got && `got ${got}`, expected && `expected ${expected}`, remedy].filter(Boolean).join('; ')
@@ -69,9 +68,49 @@ export async function fetchProjects() {
   return (await getJson('/projects')).projects;
 }
 
-/** @param {string} project @returns {Promise<RunRow[]>} */
-export async function fetchRuns(project) {
-  return (await getJson(`${projectPath(project)}/runs`)).runs;
+/** @param {[string, string|number|null|undefined][]} entries those without a value are left out */
+function queryOf(entries) {
+  const params = new URLSearchParams();
+  for (const [key, value] of entries) if (value !== '' && value !== null && value !== undefined) params.append(key, String(value));
+  return params.size > 0 ? `?${params}` : '';
+}
+
+/**
+ * One page of the runs that match. Never all runs at once: a project may have 100,000.
+ * @param {string} project
+ * @param {{filter?: string, sort?: string, limit: number, cursor?: string|null, columns?: readonly string[]}} query
+ *   columns: the paths of config and summary that are wanted
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<import('./types.js').RunPage>}
+ */
+export async function fetchRunPage(project, { filter, sort, limit, cursor, columns = [] }, signal) {
+  // Without a key only the fields that every run has are wanted, and a field must be named to say so.
+  const wanted = (columns.length > 0 ? columns : ['id']).join(',');
+  const query = queryOf([['filter', filter], ['sort', sort], ['limit', limit], ['cursor', cursor], ['columns', wanted]]);
+  return getJson(`${projectPath(project)}/runs${query}`, signal);
+}
+
+/**
+ * The keys of config and summary that runs of a project have, those of most runs first.
+ * @param {string} project
+ * @param {{search?: string, limit?: number}} query
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{n_columns: number, columns: import('./types.js').ColumnInfo[]}>}
+ */
+export async function fetchColumns(project, { search = '', limit }, signal) {
+  return getJson(`${projectPath(project)}/columns${queryOf([['search', search], ['limit', limit]])}`, signal);
+}
+
+/**
+ * Runs put together by their values.
+ * @param {string} project
+ * @param {{by: readonly string[], values: readonly string[], filter: string, limit: number, offset: number}} query
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{n_groups: number, groups: import('./types.js').RunGroup[]}>}
+ */
+export async function fetchGroups(project, { by, values, filter, limit, offset }, signal) {
+  const paths = /** @type {[string, string][]} */ ([...by.map((path) => ['by', path]), ...values.map((path) => ['values', path])]);
+  return getJson(`${projectPath(project)}/groups${queryOf([...paths, ['filter', filter], ['limit', limit], ['offset', offset]])}`, signal);
 }
 
 /** @param {string} project @param {string} run @returns {Promise<import('./types.js').RunDetail>} */
@@ -79,9 +118,15 @@ export async function fetchRun(project, run) {
   return getJson(runPath(project, run));
 }
 
-/** @param {string} project @returns {Promise<import('./types.js').MetricRow[]>} */
-export async function fetchMetrics(project) {
-  return (await getJson(`${projectPath(project)}/metrics`)).metrics;
+/**
+ * The metrics that runs of a project have.
+ * @param {string} project
+ * @param {{search?: string, limit: number}} query
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{metrics: import('./types.js').MetricRow[], n_metrics: number}>}
+ */
+export async function fetchMetrics(project, { search = '', limit }, signal) {
+  return getJson(`${projectPath(project)}/metrics${queryOf([['search', search], ['limit', limit]])}`, signal);
 }
 
 /**

@@ -21,6 +21,8 @@
  * @property {Record<string, any>} config flat, nested keys joined with "."
  * @property {Record<string, any>} summary flat
  * @property {number} attempt
+ * @property {number|null} exit_code
+ * @property {string} signal the one that ended the run, or ""
  * @property {RunHealth} health
  *
  * @typedef {object} RunHealth
@@ -49,7 +51,6 @@
  * @property {Record<string, any>} summary_nested
  * @property {RunMetric[]} metrics
  * @property {{type: string, message: string, traceback: string}|null} error
- * @property {number|null} exit_code
  * @property {{session: string, writer: string, attempt: number, host: string|null, pid: number|null,
  *   started_s: number, ended_s: number|null, n_rows: number}[]} sessions
  * @property {{journal: string, offset: number, reason: string, n_lost: number|null}[]} damage
@@ -57,13 +58,26 @@
  * @property {Environment} environment
  * @property {KeptFile[]} files
  * @property {RunMetric[]} system_metrics
- * @property {string} signal the one that ended the run, or ""
  * @property {{name: string, writer: string, at_s: number}[]} [signals] received and lived on after
  * @property {boolean} [is_preempting] its scheduler has said that it will be stopped
  * @property {{n_lines: number, n_left_out: number, writer: string|null, writers: string[]}} console writer: the one that is usually shown
  * @typedef {RunRow & RunDetailPart} RunDetail
  *
  * @typedef {{name: string, n_runs: number, states: Partial<Record<RunState, number>>, updated_s: number}} ProjectRow
+ *
+ * @typedef {{path: string, kinds: string[], n_runs: number}} ColumnInfo a key that runs of a project have
+ *
+ * @typedef {object} RunPage
+ * @property {RunRow[]} runs
+ * @property {number} n_matching
+ * @property {string|null} next_cursor
+ *
+ * @typedef {{n: number, mean: number|string|null, std: number|string|null, min: number|string|null, max: number|string|null}} GroupValue
+ * @typedef {object} RunGroup runs that have the same values at the paths grouped by
+ * @property {import('./logic/run_query.js').KeyValue[]} key
+ * @property {number} n_runs
+ * @property {number} n_running
+ * @property {Record<string, GroupValue>} values by path
  *
  * @typedef {object} MetricRow
  * @property {string} key
@@ -130,6 +144,7 @@
  * @property {number|null} x_max
  * @property {number} n_buckets
  * @property {Smoothing} smoothing
+ * @property {{name: string, runs: string[]}[]} [groups]
  *
  * @typedef {object} Smoothing all but the weight are in units of x
  * @property {string} kind "none" or one of SMOOTH_KINDS
@@ -149,6 +164,15 @@
  * @property {number|null} max
  * @property {{first: Float32Array, last: Float32Array, min: Float32Array, max: Float32Array, mean: Float32Array,
  *   count: Uint32Array, nonfinite: Uint32Array, smooth: Float32Array|null}} cells
+ * @property {{low: Float32Array, high: Float32Array, nRuns: number}} [band] of a group: NaN where it has none
+ *
+ * @typedef {object} ChartGroup runs as one line; arrays as long as the grid
+ * @property {string} name
+ * @property {string} metric
+ * @property {number} n_runs
+ * @property {number} n_points
+ * @property {{mean: Float32Array, std: Float32Array, sem: Float32Array, min: Float32Array, max: Float32Array,
+ *   median: Float32Array, n: Uint32Array, smooth: Float32Array|null}} cells
  *
  * @typedef {object} ChartData
  * @property {string} xKind
@@ -159,6 +183,8 @@
  * @property {number|null} xMin over all runs asked for, before zoom
  * @property {number|null} xMax
  * @property {Smoothing} smoothing
+ * @property {number} xError how far points may stand from their true x; 0: not at all
  * @property {ChartRun[]} runs
+ * @property {ChartGroup[]} groups
  */
 export {};

@@ -8,7 +8,6 @@ import { chartAxes, hoveredRun } from '../state/view.js';
 import { effect } from '../ui.js';
 import { LineChart } from './line_chart.js';
 import { createLoader } from './loader.js';
-import { hideTooltip, showTooltip } from './tooltip.js';
 
 /** @typedef {import('../types.js').ChartData} ChartData */
 /** @typedef {import('../types.js').ChartRequest} ChartRequest */
@@ -28,9 +27,15 @@ import { hideTooltip, showTooltip } from './tooltip.js';
  * @property {(id: string, metric: string) => Promise<string>} csvOf every point of a line
  * @property {(listener: (ids: Set<string>|null) => void) => (() => void)} onPoints which lines have new points
  * @property {((metric: string) => import('./line_chart.js').YAxis)|null} axisOf null: plain numbers
+ * @property {string} [noun] what a line is; usual: run
+ * @property {() => import('../components/menu.js').MenuItem[]} [choices] in the menu of each panel
+ * @property {import('../vendor/signals.js').ReadonlySignal<string>} [wishes] when it changes, panels load anew
+ * @property {() => string[]} [csvIds] runs whose points are downloaded; usual: the lines
  */
 /** @typedef {{kind: 'loading'|'ready'|'empty'|'error', footer: string, summary: string, subtitle: string}} PanelStatus */
 
+/** Its code is not needed before somebody points at a chart; what is asked of it is done in the order of asking. */
+const tooltip = () => import('./tooltip.js');
 const ZOOM_MARGIN = 0.05;
 /** Buckets in multiples of this, so that dragging a divider by a pixel asks for nothing new. */
 const BUCKET_STEP = 16;
@@ -106,7 +111,7 @@ export class PanelController {
         requestAnimationFrame(() => this.chart.themeChanged());
       }),
       effect(() => {
-        [this.scope.charted.value, this.axes.zoom.value, this.axes.smoothing.value, this.axes.smoothKind.value];
+        [this.scope.charted.value, this.scope.wishes?.value, this.axes.zoom.value, this.axes.smoothing.value, this.axes.smoothKind.value];
         if (this.nBuckets > 0) this.loader.want(this.request());
       }),
       this.scope.onPoints((ids) => {
@@ -191,13 +196,13 @@ export class PanelController {
     const footer = describeFidelity({
       isExact: data.isExact, xKind: data.xKind, unitsPerPixel: this.chart.unitsPerPixel(), nNonfinite,
       hasUndrawable: this.chart.hasUndrawable, nClipped: this.chart.nClipped,
-      isOfMeans: data.smoothing.points === 'cells',
+      isOfMeans: data.smoothing.points === 'cells', xError: data.xError,
     });
     const described = runs.slice(0, 8).map((run) => this.describe(run));
     this.onStatus({
       kind: runs.length > 0 ? 'ready' : 'empty',
       footer: runs.length > 0 ? footer : '',
-      summary: `${this.scope.fullTitleOf(this.metric)}, ${plural(runs.length, this.axis ? 'line' : 'run')}. ${described.join(' ')}`,
+      summary: `${this.scope.fullTitleOf(this.metric)}, ${plural(runs.length, this.scope.noun ?? (this.axis ? 'line' : 'run'))}. ${described.join(' ')}`,
       subtitle: describeSmoothing(data.smoothing, data.xKind),
     });
   }
@@ -216,7 +221,7 @@ export class PanelController {
   /** @param {import('./line_chart.js').Hit[]} hits @param {number} x @param {MouseEvent|null} event */
   pointed(hits, x, event) {
     if (hits.length === 0 || !event) {
-      hideTooltip();
+      tooltip().then(({ hideTooltip }) => hideTooltip());
       hoveredRun.value = null;
       return;
     }
@@ -229,6 +234,6 @@ export class PanelController {
       format: (/** @type {number} */ value, /** @type {number|undefined} */ digits) => this.valueText(value, digits),
       xText: `${label ?? ''} ${formatX(this.chart.gridX(x), this.xKind)}`.trim(),
     };
-    showTooltip(content, { x: event.clientX, y: event.clientY });
+    tooltip().then(({ showTooltip }) => showTooltip(content, { x: event.clientX, y: event.clientY }));
   }
 }

@@ -72,6 +72,48 @@ export function traceValues(sink, dot, x, values, { toX, toY }) {
   if (n === 1) dot(px, py);
 }
 
+/** A gap of this many usual gaps of a group is a hole: there were no members. */
+const HOLE = 4;
+
+/**
+ * Draw a group: the line of its means and the area of its spread. Neither goes over a hole in what its members logged, and
+ * where a cell has no spread there is no area.
+ * @param {{line: LineSink, area: LineSink, dot: DotSink}} sinks
+ * @param {Float64Array} x
+ * @param {ArrayLike<number>} values of the line, NaN where there is none
+ * @param {{low: ArrayLike<number>, high: ArrayLike<number>}} band NaN where there is none
+ * @param {Transform} transform
+ */
+export function traceGroup({ line, area, dot }, x, values, { low, high }, { toX, toY }) {
+  const filled = [...x.keys()].filter((i) => !Number.isNaN(values[i]));
+  const widest = HOLE * usualGap(filled.map((i) => x[i]));
+  /** @type {number[]} */
+  let part = [];
+  const fill = () => {
+    if (part.length > 1) {
+      part.forEach((i, place) => (place === 0 ? area.moveTo(toX(x[i]), toY(low[i])) : area.lineTo(toX(x[i]), toY(low[i]))));
+      for (const i of part.reverse()) area.lineTo(toX(x[i]), toY(high[i]));
+    }
+    part = [];
+  };
+  filled.forEach((i, place) => {
+    const isStart = place === 0 || x[i] - x[filled[place - 1]] > widest;
+    const isEnd = place === filled.length - 1 || x[filled[place + 1]] - x[i] > widest;
+    if (isStart || Number.isNaN(low[i]) || Number.isNaN(high[i])) fill();
+    if (!Number.isNaN(low[i]) && !Number.isNaN(high[i])) part.push(i);
+    if (isStart && isEnd) dot(toX(x[i]), toY(values[i]));
+    else if (isStart) line.moveTo(toX(x[i]), toY(values[i]));
+    else line.lineTo(toX(x[i]), toY(values[i]));
+  });
+  fill();
+}
+
+/** The median way from one x to the next. @param {number[]} x ascending */
+function usualGap(x) {
+  const gaps = x.slice(1).map((value, index) => value - x[index]).sort((a, b) => a - b);
+  return gaps.length === 0 ? 0 : gaps[gaps.length >> 1];
+}
+
 /**
  * Mark every single point, when there are few enough to tell apart.
  * @param {DotSink} dot

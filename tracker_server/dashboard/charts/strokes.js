@@ -1,10 +1,10 @@
 /** Draws runs on a canvas: makes the paths of a run once, and strokes them as often as something lights up or fades. */
-import { tracePoints, traceRaw, traceValues } from './paths.js';
+import { traceGroup, tracePoints, traceRaw, traceValues } from './paths.js';
 
 /** @typedef {import('../types.js').ChartData} ChartData */
 /** @typedef {import('../types.js').ChartRun} ChartRun */
 /** @typedef {import('../logic/colours.js').LineStyle} LineStyle */
-/** @typedef {{raw: Path2D, bars: Path2D, dots: Path2D, smooth: Path2D|null}} RunPaths */
+/** @typedef {{raw: Path2D, bars: Path2D, dots: Path2D, smooth: Path2D|null, band: Path2D|null}} RunPaths */
 
 const LINE_PX = 1.5;
 const DOT_PX = 2;
@@ -18,6 +18,7 @@ const FADED_ALPHA = 0.2;
 /** Bars let lines below shine through, but a lone spike must still be plain to see. */
 const BAR_ALPHA = 0.6;
 const MAX_BAR_PX = 4;
+const BAND_ALPHA = 0.18;
 
 /**
  * @param {ChartData} data
@@ -40,10 +41,17 @@ export function makePaths(data, run, transform) {
     bars.lineTo(x, high);
   };
   const smooth = run.cells.smooth ? new Path2D() : null;
+  if (run.band) {
+    const area = new Path2D();
+    const none = new Path2D();
+    traceGroup({ line: raw, area, dot: smooth ? () => {} : loneDot }, data.x, run.cells.mean, run.band, transform);
+    if (smooth && run.cells.smooth) traceGroup({ line: smooth, area: none, dot: loneDot }, data.x, run.cells.smooth, run.band, transform);
+    return { raw, bars, dots, smooth, band: area };
+  }
   traceRaw(raw, bar, smooth ? () => {} : loneDot, data, run.cells, transform);
   if (smooth && run.cells.smooth) traceValues(smooth, loneDot, data.x, run.cells.smooth, transform);
   else tracePoints(dotOf(DOT_PX), data.x, run.cells, transform, POINT_GAP_PX * devicePixelRatio);
-  return { raw, bars, dots, smooth };
+  return { raw, bars, dots, smooth, band: null };
 }
 
 /**
@@ -51,7 +59,7 @@ export function makePaths(data, run, transform) {
  * @param {RunPaths} paths
  * @param {{style: LineStyle, isLit: boolean, isFaded: boolean, barPx: number, background: string}} look
  */
-export function strokeRun(ctx, { raw, bars, dots, smooth }, { style, isLit, isFaded, barPx, background }) {
+export function strokeRun(ctx, { raw, bars, dots, smooth, band }, { style, isLit, isFaded, barPx, background }) {
   const ratio = devicePixelRatio;
   const alpha = isFaded ? FADED_ALPHA : 1;
   const dash = style.dash.map((length) => length * ratio);
@@ -63,6 +71,10 @@ export function strokeRun(ctx, { raw, bars, dots, smooth }, { style, isLit, isFa
   };
   ctx.strokeStyle = style.colour;
   ctx.fillStyle = style.colour;
+  if (band) {
+    ctx.globalAlpha = BAND_ALPHA * (smooth ? 0.6 : 1) * (isFaded ? 0.3 : isLit ? 1.6 : 1);
+    ctx.fill(band);
+  }
   const ghost = smooth ? GHOST_ALPHA * (isLit ? 2 : 1) : 1;
   // As wide as a bucket, so that neighbouring bars touch and make a band rather than a comb.
   stroke(bars, Math.min(MAX_BAR_PX, Math.max(LINE_PX, barPx)), alpha * ghost * (smooth ? 1 : BAR_ALPHA), []);

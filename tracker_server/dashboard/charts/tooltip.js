@@ -76,8 +76,13 @@ function valueText({ run: { cells }, index, y }, format) {
 }
 
 /** What else the cell holds: the raw value beside a smoothed one, and the spread of a bucket. @param {Hit} hit @param {Format} format */
-function rangeText({ run: { cells }, index }, format) {
+function rangeText({ run: { cells, band }, index }, format) {
   if (cells.count[index] === 0) return '';
+  if (band) {
+    const ends = [band.low[index], band.high[index]];
+    const n = `n = ${cells.count[index]}`;
+    return ends.some(Number.isNaN) ? n : `${format(ends[0], 4)} … ${format(ends[1], 4)}, ${n}`;
+  }
   const spread = cells.max[index] > cells.min[index]
     ? `${format(cells.min[index], 4)} … ${format(cells.max[index], 4)}` : '';
   if (!cells.smooth) return spread;

@@ -5,7 +5,7 @@ import { panelQuery } from '../state/view.js';
 import { html, useEffect, useRef, useState } from '../ui.js';
 import { EmptyText } from './empty.js';
 import { Icon } from './icons.js';
-import { useNear } from './near.js';
+import { useNear } from './on_screen.js';
 import { Panel } from './panel.js';
 
 /** @typedef {import('../charts/panel_controller.js').Scope} Scope */

@@ -45,23 +45,7 @@ function Dialog({ title, body, isWide = false }) {
   </dialog>`;
 }
 
-const KEYS = [
-  ['/', 'Filter runs; search the log'], ['j  k', 'Next, previous run'], ['Enter', 'Open the run'], ['h', 'Hide or show the run'],
-  ['o', 'Show only the run'], ['t', 'Run list as full table, and back'], ['z', 'Undo the last zoom'],
-  ['f', 'Log: stay at the end'], ['g  G', 'Log: go to its begin, its end'],
-  ['g r', 'Go to the runs of the project'], ['g p', 'Go to projects'], ['?', 'This help'],
-];
-
-const FILTER_EXAMPLES = ['word', '/regex/', 'state:running', 'tag:best', 'lr>0.01', '-not'];
-
-export function openHelp() {
-  openDialog({
-    title: 'Keys',
-    body: () => html`<table class="keys"><tbody>
-      ${KEYS.map(([keys, text]) => html`<tr><td>${keys.split(/\s+/).map((key) => html`<kbd>${key}</kbd> `)}</td><td>${text}</td></tr>`)}
-    </tbody></table>
-    <p class="muted">Drag on a chart to zoom all charts; double-click goes back one step. Alt-click an eye to show only
-      that run.</p>
-    <p class="muted">Filter: ${FILTER_EXAMPLES.map((text) => html`<code>${text}</code>\u2003`)}</p>`,
-  });
+/** The keys and the filter language; loaded when asked for. */
+export async function openHelp() {
+  openDialog({ title: 'Keys', body: (await import('./help.js')).HelpBody });
 }

@@ -5,7 +5,7 @@ import { html, useEffect, useRef, useState } from '../ui.js';
 import { openDialog } from './dialog.js';
 import { Icon } from './icons.js';
 import { Menu } from './menu.js';
-import { useNear } from './near.js';
+import { useNear } from './on_screen.js';
 
 /** @typedef {import('../charts/panel_controller.js').Scope} Scope */
 /** @typedef {import('../charts/panel_controller.js').PanelStatus} PanelStatus */
@@ -83,6 +83,7 @@ function menuItems(metric, scope, { isLog, isClipped }, controller) {
   return [
     { label: 'Log y axis', isChecked: isLog, act: () => toggleMetric('logY', metric) },
     { label: 'Leave out outliers', isChecked: isClipped, act: () => toggleMetric('clipped', metric) },
+    ...(scope.choices?.() ?? []),
     { label: 'View as table', act: async () => (await later()).openTable(metric, scope, controller()) },
     { label: 'Download PNG', act: async () => (await later()).downloadPng(metric, scope, controller()) },
     { label: 'Download CSV of every point', act: async () => (await later()).downloadCsv(metric, scope) },

@@ -19,11 +19,11 @@ export function openTable(metric, scope, controller) {
   const range = controller.chart.xRange();
   const inside = [...data.x.keys()].filter((i) => data.x[i] >= range.min && data.x[i] <= range.max);
   const rows = inside.slice(0, TABLE_ROWS);
-  const what = data.isExact ? 'every point' : 'the last value of each bucket';
+  const what = scope.noun ? 'the mean of each group' : data.isExact ? 'every point' : 'the last value of each bucket';
   openDialog({
     title: `${scope.fullTitleOf(metric)} as a table`, isWide: true,
     body: () => html`<p class="muted table-about">Shows ${what}${inside.length > rows.length ? `, the first ${formatNumber(rows.length)} of ${formatNumber(inside.length)} rows` : ''}.
-        The CSV holds every point of ${plural(runs.length, controller.axis ? 'line' : 'run')}.${' '}
+        The CSV holds every point of ${plural(scope.csvIds?.().length ?? runs.length, controller.axis ? 'line' : 'run')}.${' '}
         <button class="button" onClick=${() => downloadCsv(metric, scope)}>Download CSV</button></p>
       <div class="data-table"><table>
         <thead><tr><th scope="col">${data.xLabel}</th>${runs.map((run) => html`<th scope="col">${scope.nameOf(run.id)}</th>`)}</tr></thead>
@@ -75,7 +75,7 @@ export function downloadPng(metric, scope, controller) {
 
 /** @param {string} metric @param {Scope} scope */
 export async function downloadCsv(metric, scope) {
-  const ids = scope.charted.peek();
+  const ids = scope.csvIds?.() ?? scope.charted.peek();
   const parts = [];
   try {
     // One after the other: each may be millions of rows.

@@ -1,59 +1,66 @@
-/** The left pane of a project: filter box, counts, buttons, and the table. */
+/** The left pane of a project: filter box, counts, buttons, and the table of runs or of groups. */
 import { formatNumber, plural } from '../logic/format.js';
-import { charted, filterError, filteredRuns, isLoaded, runs } from '../state/project_store.js';
-import { filterText, isTableOpen, updateView } from '../state/view.js';
-import { html } from '../ui.js';
+import { charted } from '../state/project_store.js';
+import { isLoaded, nAllRuns, order, queryError, showWaiting, waiting } from '../state/run_list.js';
+import { groupBy, isTableOpen, updateView } from '../state/view.js';
+import { html, signal } from '../ui.js';
 import { Skeleton } from './empty.js';
+import { FilterBox } from './filter_box.js';
 import { Icon } from './icons.js';
-import { RunTable, columnQuery, nConstantColumns, onlyDiffering } from './run_table.js';
+import { RunTable } from './run_table.js';
 
-export const FILTER_ID = 'run-filter';
+const groupModule = signal(/** @type {typeof import('./group_table.js')|null} */ (null));
+async function loadGroups() {
+  if (!groupModule.peek()) groupModule.value = await import('./group_table.js');
+}
+
+/** @param {'columns'|'groups'} what */
+const openPicker = async (what) => (await import('./column_picker.js')).openPicker(what);
 
 export function RunPane() {
   const isFull = isTableOpen.value;
+  const isGrouped = groupBy.value.length > 0;
   return html`<div class="pane-head">
-      <label class="search"><${Icon} name="search" size=${14} />
-        <input id=${FILTER_ID} type="search" placeholder="Filter runs  /" aria-label="Filter runs" spellcheck=${false} autocomplete="off"
-          value=${filterText.value} onInput=${(/** @type {any} */ event) => updateView({ filter: event.currentTarget.value })}
-          onKeyDown=${leaveOnEscape} /></label>
+      <${FilterBox} />
+      <button class="icon-button" aria-pressed=${isGrouped} title="Group runs" aria-label="Group runs" onClick=${() => openPicker('groups')}><${Icon} name="group" /></button>
+      <button class="icon-button" title="Columns" aria-label="Choose columns" onClick=${() => openPicker('columns')}><${Icon} name="columns" /></button>
       <button class="icon-button" aria-pressed=${isFull} title=${isFull ? 'Back to the list (t)' : 'Full table of config and summary (t)'}
         aria-label=${isFull ? 'Back to the compact list' : 'Expand to the full table'} onClick=${() => updateView({ isTable: !isFull })}>
         <${Icon} name=${isFull ? 'collapse' : 'expand'} /></button>
     </div>
-    ${filterError.value && html`<p class="filter-error" role="alert">${filterError.value}</p>`}
-    <div class="pane-counts"><${Counts} />${isFull && html`<${ColumnTools} />`}</div>
-    ${isLoaded.value ? html`<${RunTable} />` : html`<${Skeleton} rows=${14} />`}`;
+    ${isGrouped ? html`<${Grouped} />` : html`<div class="pane-counts"><${Counts} /></div>
+      ${isLoaded.value ? html`<${List} />` : html`<${Skeleton} rows=${14} />`}`}`;
+}
+
+function Grouped() {
+  const loaded = groupModule.value;
+  if (loaded) return html`<${loaded.GroupPane} />`;
+  loadGroups();
+  return html`<${Skeleton} rows=${14} />`;
+}
+
+function List() {
+  const isEmpty = order.value.ids.length === 0;
+  if (isEmpty && queryError.value) return html`<div class="run-scroller"></div>`;
+  if (!isEmpty) return html`<${RunTable} />`;
+  return html`<div class="run-scroller pane-empty"><p class="muted">No run matches.</p>
+    <button class="text-button" onClick=${() => updateView({ filter: '' })}>Show all runs</button></div>`;
 }
 
 function Counts() {
-  const nAll = runs.value.length;
-  const nFiltered = filteredRuns.value.length;
+  const nAll = nAllRuns.value;
+  const { nMatching } = order.value;
   const nShown = charted.value.length;
-  const isAnyShown = nShown > 0;
-  const text = nFiltered === nAll ? plural(nAll, 'run') : `${formatNumber(nFiltered)} of ${plural(nAll, 'run')}`;
+  const text = nAll === null || nMatching === nAll ? plural(nMatching, 'run') : `${formatNumber(nMatching)} of ${plural(nAll, 'run')}`;
   return html`<span>${text} · ${formatNumber(nShown)} shown</span>
-    <button class="text-button" onClick=${() => updateView({ base: isAnyShown ? 'none' : 'auto', shown: [], hidden: [] })}>
-      ${isAnyShown ? 'Hide all' : 'Show newest'}</button>`;
+    <${Waiting} />
+    <button class="text-button" onClick=${() => updateView({ base: nShown > 0 ? 'none' : 'auto', shown: [], hidden: [] })}>
+      ${nShown > 0 ? 'Hide all' : 'Show first'}</button>`;
 }
 
-function ColumnTools() {
-  const n = nConstantColumns.value;
-  return html`<span class="pane-space"></span>
-    <label class="search is-small"><${Icon} name="search" size=${12} /><input type="search" placeholder="Find a column" aria-label="Find a column"
-      value=${columnQuery.value} onInput=${(/** @type {any} */ event) => { columnQuery.value = event.currentTarget.value; }} /></label>
-    ${n > 0 && html`<label class="check"><input type="checkbox" checked=${onlyDiffering.value}
-      onChange=${(/** @type {any} */ event) => { onlyDiffering.value = event.currentTarget.checked; }} />
-      Hide ${plural(n, 'column')} that never differ${n === 1 ? 's' : ''}</label>`}`;
-}
-
-/** @param {KeyboardEvent} event */
-function leaveOnEscape(event) {
-  if (event.key !== 'Escape' && event.key !== 'Enter') return;
-  if (event.key === 'Escape') updateView({ filter: '' });
-  /** @type {HTMLElement} */ (event.currentTarget).blur();
-}
-
-/** Put the typing cursor in the filter box. */
-export function focusFilter() {
-  /** @type {HTMLInputElement|null} */ (document.getElementById(FILTER_ID))?.select();
+/** What came while somebody reads below, or points at a run. */
+function Waiting() {
+  if (!waiting.value) return null;
+  const { nNew } = waiting.value;
+  return html`<button class="new-chip" onClick=${showWaiting}><${Icon} name="up" size=${12} />${nNew > 0 ? `${formatNumber(nNew)} new` : 'Order changed'}</button>`;
 }

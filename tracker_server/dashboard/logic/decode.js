@@ -5,7 +5,8 @@
 
 /** @typedef {import('../types.js').ChartData} ChartData */
 /** @typedef {import('../types.js').ChartRun} ChartRun */
-/** @typedef {{name: string, run?: number, dtype: string, length: number, offset: number}} ArrayEntry */
+/** @typedef {import('../types.js').ChartGroup} ChartGroup */
+/** @typedef {{name: string, run?: number, group?: number, dtype: string, length: number, offset: number}} ArrayEntry */
 
 /** @type {Record<string, {make: (buffer: ArrayBuffer, start: number, length: number) => any, size: number}>} */
 const DTYPES = {
@@ -28,9 +29,13 @@ export function decodeChart(buffer) {
   let x = new Float64Array(0);
   /** @type {Record<string, any>[]} */
   const cells = header.runs.map(() => ({}));
+  const groups = header.groups ?? [];
+  /** @type {Record<string, any>[]} */
+  const groupCells = groups.map(() => ({}));
   for (const entry of /** @type {ArrayEntry[]} */ (header.arrays)) {
     const values = readArray(buffer, start, entry);
     if (entry.name === 'x') x = values;
+    else if (entry.group !== undefined) groupCells[entry.group][entry.name] = values;
     else cells[entry.run ?? -1][entry.name] = values;
   }
   return {
@@ -42,7 +47,9 @@ export function decodeChart(buffer) {
     xMin: header.x_min ?? null,
     xMax: header.x_max ?? null,
     smoothing: header.smoothing,
+    xError: toNumber(header.x_error) ?? 0,
     runs: header.runs.map((/** @type {any} */ run, /** @type {number} */ index) => completeRun(run, cells[index], x.length)),
+    groups: groups.map((/** @type {any} */ group, /** @type {number} */ index) => completeGroup(group, groupCells[index], x.length)),
   };
 }
 
@@ -95,6 +102,22 @@ function completeRun(run, cells, length) {
       nonfinite: cells.nonfinite ?? new Uint32Array(length),
       smooth: cells.smooth ?? null,
     },
+  };
+}
+
+/**
+ * @param {any} group
+ * @param {Record<string, any>} cells
+ * @param {number} length
+ * @returns {ChartGroup}
+ */
+function completeGroup(group, cells, length) {
+  const none = new Float32Array(length).fill(NaN);
+  const { mean = none, std = none, sem = none, min = none, max = none, median = none, smooth = null } = cells;
+  const n = cells.n ?? new Uint32Array(length);
+  return {
+    name: group.name, metric: group.metric ?? '', n_runs: group.n_runs ?? 0, n_points: group.n_points ?? 0,
+    cells: { mean, std, sem, min, max, median, n, smooth },
   };
 }
 

@@ -146,11 +146,13 @@ export function formatX(x, xKind) {
 
 /**
  * The line under a chart that says how exact it is.
- * @param {{isExact: boolean, xKind: string, unitsPerPixel: number, nNonfinite: number, hasUndrawable: boolean, nClipped: number, isOfMeans?: boolean}} facts
+ * @param {{isExact: boolean, xKind: string, unitsPerPixel: number, nNonfinite: number, hasUndrawable: boolean, nClipped: number, isOfMeans?: boolean,
+ *   xError?: number}} facts
  */
-export function describeFidelity({ isExact, xKind, unitsPerPixel, nNonfinite, hasUndrawable, nClipped, isOfMeans = false }) {
+export function describeFidelity({ isExact, xKind, unitsPerPixel, nNonfinite, hasUndrawable, nClipped, isOfMeans = false, xError = 0 }) {
   const width = `1 px ≈ ${describeWidth(unitsPerPixel, xKind)}`;
   const parts = [isExact ? 'exact' : `${width}${nClipped > 0 ? '' : '; spikes kept'}`];
+  if (xError > 0) parts.push(`x ± ${describeWidth(xError, xKind)}`);
   if (nNonfinite > 0) parts.push(`${formatCompact(nNonfinite)} NaN/Inf`);
   if (nClipped > 0) parts.push(`${formatCompact(nClipped)} outliers off the scale`);
   if (hasUndrawable) parts.push('values ≤ 0 are off the log axis');

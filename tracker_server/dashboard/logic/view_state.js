@@ -10,8 +10,9 @@
  * @property {string} x "step", "relative_time", "wall_time" or "metric:<key>"
  * @property {number} smoothing 0 = none; of the EMA the weight, of other kinds a share of the whole range of x
  * @property {string} smoothKind one of SMOOTH_KINDS
- * @property {string} filter text over the run list
- * @property {string} sort column key, with "-" before it when descending
+ * @property {string} filter text over the run list: plain words, or a filter of docs/filters.md
+ * @property {string} sort path of a column, with ":desc" behind it when descending
+ * @property {number} lines how many runs, or groups, the charts draw when nothing is said of them
  * @property {'auto'|'none'} base which runs are shown when nothing is said of them
  * @property {readonly string[]} shown ids shown beyond the base
  * @property {readonly string[]} hidden ids hidden from the base
@@ -19,7 +20,11 @@
  * @property {string} panels text over the chart wall
  * @property {readonly string[]} logY metrics on a log axis
  * @property {readonly string[]} clipped metrics whose y axis leaves outliers out
- * @property {readonly string[]} columns the two columns of the compact list
+ * @property {readonly string[]} columns paths: the two columns of the compact list
+ * @property {readonly string[]} tableColumns paths: those of the full table in their order; none: the usual ones
+ * @property {readonly string[]} pinned paths of those that stay in sight
+ * @property {readonly string[]} groupBy paths that runs are grouped by
+ * @property {'std'|'sem'|'minmax'} band what the band around a group's line is
  * @property {boolean} isTable whether the list is expanded to the full table
  * @property {string} tab of the run page
  * @property {string} systemX x of the charts of the system tab
@@ -34,8 +39,9 @@
 
 /** @type {Readonly<ViewState>} */
 export const DEFAULT_VIEW = Object.freeze({
-  x: 'step', smoothing: 0, smoothKind: 'ema', filter: '', sort: '-created', base: 'auto', shown: Object.freeze([]),
+  x: 'step', smoothing: 0, smoothKind: 'ema', filter: '', sort: 'created:desc', lines: 10, base: 'auto', shown: Object.freeze([]),
   hidden: Object.freeze([]), zoom: null, panels: '', logY: Object.freeze([]), clipped: Object.freeze([]), columns: Object.freeze([]),
+  tableColumns: Object.freeze([]), pinned: Object.freeze([]), groupBy: Object.freeze([]), band: 'std',
   isTable: false, tab: 'charts', systemX: 'relative_time', systemZoom: null, systemBy: '', codePart: '', file: '',
   line: '', find: '', writer: '',
 });
@@ -51,6 +57,11 @@ export const SMOOTH_KINDS = Object.freeze([
 export const SLIDER_STEPS = 100;
 /** Shares of the range of x at the slider's first step and at its end. */
 const SHARES = { low: 0.0005, high: 0.25 };
+/** How many runs the charts can be told to draw. */
+export const LINE_CHOICES = Object.freeze([5, 10, 20, 50, 100]);
+export const BANDS = Object.freeze([['std', 'mean ± std'], ['sem', 'mean ± standard error'], ['minmax', 'mean, min to max']]);
+/** What is remembered of a project's page, and comes back when it is opened anew. */
+const KEPT = /** @type {const} */ (['filter', 'sort', 'lines', 'columns', 'tableColumns', 'pinned', 'groupBy', 'band']);
 const X_KINDS = new Set(['step', 'relative_time', 'wall_time']);
 export const TABS = Object.freeze(['charts', 'system', 'logs', 'code', 'config', 'summary', 'overview']);
 const CODE_PARTS = ['changes', 'files', 'packages'];
@@ -69,8 +80,9 @@ export function parseView(query) {
     x: isX(x) ? x : DEFAULT_VIEW.x,
     smoothing: clamp(Number(params.get('smooth') ?? 0), 0, MAX_SMOOTHING),
     smoothKind: oneOf(params.get('smoothkind'), SMOOTH_KINDS.map(({ key }) => key), DEFAULT_VIEW.smoothKind),
-    filter: params.get('q') ?? '',
+    filter: params.get('filter') ?? '',
     sort: params.get('sort') || DEFAULT_VIEW.sort,
+    lines: LINE_CHOICES.find((n) => String(n) === params.get('lines')) ?? DEFAULT_VIEW.lines,
     base: params.get('runs') === 'none' ? 'none' : 'auto',
     shown: params.getAll('show').filter(Boolean),
     hidden: params.getAll('hide').filter(Boolean),
@@ -79,6 +91,10 @@ export function parseView(query) {
     logY: params.getAll('logy').filter(Boolean),
     clipped: params.getAll('clip').filter(Boolean),
     columns: params.getAll('col').filter(Boolean).slice(0, 2),
+    tableColumns: params.getAll('cols').filter(Boolean),
+    pinned: params.getAll('pin').filter(Boolean),
+    groupBy: params.getAll('group').filter(Boolean),
+    band: /** @type {ViewState['band']} */ (oneOf(params.get('band'), BANDS.map(([key]) => key), DEFAULT_VIEW.band)),
     isTable: params.get('table') === '1',
     tab: oneOf(params.get('tab'), TABS, DEFAULT_VIEW.tab),
     systemX: isX(systemX) ? systemX : DEFAULT_VIEW.systemX,
@@ -121,8 +137,9 @@ export function formatView(view) {
   put('x', view.x, DEFAULT_VIEW.x);
   put('smooth', String(view.smoothing), '0');
   put('smoothkind', view.smoothKind, DEFAULT_VIEW.smoothKind);
-  put('q', view.filter, '');
+  put('filter', view.filter, '');
   put('sort', view.sort, DEFAULT_VIEW.sort);
+  put('lines', String(view.lines), String(DEFAULT_VIEW.lines));
   put('runs', view.base, DEFAULT_VIEW.base);
   for (const id of view.shown) params.append('show', id);
   for (const id of view.hidden) params.append('hide', id);
@@ -131,6 +148,10 @@ export function formatView(view) {
   for (const key of view.logY) params.append('logy', key);
   for (const key of view.clipped) params.append('clip', key);
   for (const key of view.columns) params.append('col', key);
+  for (const path of view.tableColumns) params.append('cols', path);
+  for (const path of view.pinned) params.append('pin', path);
+  for (const path of view.groupBy) params.append('group', path);
+  put('band', view.band, DEFAULT_VIEW.band);
   put('table', view.isTable ? '1' : '', '');
   put('sysx', view.systemX, DEFAULT_VIEW.systemX);
   if (view.systemZoom) params.set('syszoom', `${view.systemZoom.min}~${view.systemZoom.max}`);
@@ -161,28 +182,34 @@ export function withRunShown(view, id, isShown) {
 }
 
 /**
- * Return which runs the charts draw: of those that pass the filter, the newest `limit` that nobody hid, and every run
- * that somebody showed.
- * @param {readonly {id: string}[]} filtered newest first
- * @param {Pick<ViewState, 'base'|'shown'|'hidden'>} view
- * @param {number} limit
- * @returns {string[]} in the order of `filtered`
+ * Return which runs the charts draw: the first `lines` of the list that nobody hid, and every run that somebody showed.
+ * @param {readonly string[]} listed ids in the order of the list
+ * @param {readonly string[]} picked ids that somebody showed, of those in the list
+ * @param {Pick<ViewState, 'base'|'hidden'|'lines'>} view
+ * @returns {string[]}
  */
-export function chartedRuns(filtered, view, limit) {
-  const shown = new Set(view.shown);
+export function chartedRuns(listed, picked, view) {
   const hidden = new Set(view.hidden);
-  let room = view.base === 'auto' ? limit : 0;
-  /** @type {string[]} */
-  const ids = [];
-  for (const { id } of filtered) {
-    if (shown.has(id)) ids.push(id);
-    // A hidden run uses up its place: else hiding one would bring in another that nobody asked for.
-    else if (room > 0) {
-      room -= 1;
-      if (!hidden.has(id)) ids.push(id);
-    }
+  // A hidden run uses up its place: else hiding one would bring in another that nobody asked for.
+  const first = view.base === 'auto' ? listed.slice(0, view.lines).filter((id) => !hidden.has(id)) : [];
+  return [...new Set([...first, ...picked])];
+}
+
+/** What of a view is remembered with its project. @param {ViewState} view @returns {Partial<ViewState>} */
+export function keptView(view) {
+  const entries = KEPT.filter((key) => JSON.stringify(view[key]) !== JSON.stringify(DEFAULT_VIEW[key])).map((key) => [key, view[key]]);
+  return Object.fromEntries(entries);
+}
+
+/** The address of a view that was remembered; what it holds beside is left out. @param {unknown} kept */
+export function keptQuery(kept) {
+  const known = Object.fromEntries(Object.entries(kept ?? {}).filter(([key]) => KEPT.some((name) => name === key)));
+  try {
+    return formatView({ ...DEFAULT_VIEW, ...known });
+  } catch {
+    // Something else wrote there; a page never fails for it.
+    return '';
   }
-  return ids;
 }
 
 /**

@@ -1,14 +1,14 @@
 /** One run: header, and its tabs. Those that need much code bring it when they are opened. */
-import { fetchRun } from '../api.js';
+import { ApiError, fetchRun } from '../api.js';
 import { runScope } from '../charts/panel_controller.js';
 import { ChartWall } from '../components/chart_wall.js';
-import { EmptySnippet, ErrorNote, Skeleton } from '../components/empty.js';
+import { EmptySnippet, EmptyText, ErrorNote, Skeleton } from '../components/empty.js';
 import { Icon, StateBadge, Swatch } from '../components/icons.js';
 import { bindKeys } from '../components/keyboard.js';
 import { Tags } from '../components/run_cells.js';
 import { Shell, homeCrumb, projectCrumb } from '../components/shell.js';
 import { Toolbar } from '../components/toolbar.js';
-import { onChanges } from '../events.js';
+import { liveState, onChanges } from '../events.js';
 import { slotStyle } from '../logic/colours.js';
 import { formatDuration, formatNumber, formatTime, plural } from '../logic/format.js';
 import { describeState, troubleText } from '../logic/states.js';
@@ -18,7 +18,7 @@ import { paced } from '../state/paced.js';
 import { theme } from '../state/preferences.js';
 import { metrics, openProject, slotOf } from '../state/project_store.js';
 import { chartAxes, systemAxes, tab, updateView } from '../state/view.js';
-import { computed, html, signal, useEffect, useMemo, useSignal } from '../ui.js';
+import { computed, effect, html, signal, useEffect, useMemo, useSignal } from '../ui.js';
 import { KeyValues, RunErrorNote } from './run_details.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */
@@ -75,6 +75,8 @@ export function RunPage({ project, run: id }) {
     loader.ask();
     const stops = [
       openProject(project, { hasRunList: false }), loader.stop,
+      // A run that began while the page was on its way to the server is told of by no later change.
+      effect(() => { if (liveState.value === 'live' && error.peek()) loader.ask(); }),
       onChanges((changes) => {
         if (changes === null || changes.some((change) => change.project === project && change.run === id)) loader.ask();
       }),
@@ -86,8 +88,16 @@ export function RunPage({ project, run: id }) {
   useEffect(() => { document.title = `${name} · ${project} · Tracker`; }, [name, project]);
   const body = run.value
     ? html`<${Loaded} run=${run.value} />`
-    : error.value ? html`<${ErrorNote} error=${error.value} what=${`run ${id} in ${project}`} />` : html`<${Skeleton} rows=${10} />`;
+    : error.value ? html`<${NoRun} error=${error.value} project=${project} id=${id} />` : html`<${Skeleton} rows=${10} />`;
   return html`<${Shell} crumbs=${[homeCrumb(), projectCrumb(project), { label: name }]}>${body}<//>`;
+}
+
+/** @param {{error: Error, project: string, id: string}} props */
+function NoRun({ error, project, id }) {
+  if (!(error instanceof ApiError) || error.status !== 404) return html`<${ErrorNote} error=${error} />`;
+  return html`<h1 class="for-readers">${id}</h1><${EmptyText} title="No such run yet"><p>There is no run ${id} in ${project}. If it is just starting, it appears here by itself.</p>
+    <p class="muted">Otherwise it may have been deleted, or the server may show another folder.</p>
+    <p><a href=${projectUrl(project)}>Runs of ${project}</a></p><//>`;
 }
 
 /** @param {{run: RunDetail}} props */

@@ -1,7 +1,7 @@
 /** Tables of config and summary, and the note of an error. */
 import { Icon } from '../components/icons.js';
 import { formatValue } from '../logic/format.js';
-import { fromWire } from '../logic/run_filter.js';
+import { fromWire } from '../logic/columns.js';
 import { html, useState } from '../ui.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */

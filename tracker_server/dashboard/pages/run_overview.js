@@ -4,7 +4,7 @@ import { Icon, StateBadge } from '../components/icons.js';
 import { machineFacts, schedulerFacts, softwareFacts } from '../logic/environment.js';
 import { formatDuration, formatNumber, formatTime, formatValue } from '../logic/format.js';
 import { healthFindings } from '../logic/health.js';
-import { fromWire } from '../logic/run_filter.js';
+import { fromWire } from '../logic/columns.js';
 import { baseName } from '../logic/run_again.js';
 import { describeState } from '../logic/states.js';
 import { formatBytes } from '../logic/units.js';

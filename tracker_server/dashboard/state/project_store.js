@@ -1,41 +1,46 @@
-/** The runs and metrics of the project on the page, kept fresh by change notices. */
+/** What the project on the page has: metrics, columns, and the runs that its charts draw; kept fresh by change notices. */
 import { computed, effect, signal } from '../ui.js';
-import { ApiError, fetchMetrics, fetchRun, fetchRuns } from '../api.js';
+import { fetchColumns, fetchMetrics } from '../api.js';
 import { assignSlots, slotStyle, slotsToKeep } from '../logic/colours.js';
-import { compileFilter, sortRuns } from '../logic/run_filter.js';
 import { chartedRuns } from '../logic/view_state.js';
 import { onChanges } from '../events.js';
 import { paced } from './paced.js';
 import { keep, remember, theme } from './preferences.js';
-import { filterText, sortOrder, view } from './view.js';
+import { isLoaded, listRuns, order, peekRow, pickedRuns, refreshRuns } from './run_list.js';
+import { panelQuery, view } from './view.js';
 
-/** @typedef {import('../types.js').RunRow} RunRow */
 /** @typedef {import('../types.js').MetricRow} MetricRow */
+/** @typedef {import('../types.js').ColumnInfo} ColumnInfo */
 /** @typedef {import('../types.js').Change} Change */
 
-/** Runs drawn when nobody chose: one colour and dash each. */
-const SHOWN_LIMIT = 20;
 const SLOTS_KEPT = 300;
-/** Fetching a few changed runs one by one is cheaper than the whole list; beyond this it is not. */
-const SINGLE_RUNS_LIMIT = 4;
 const RUNS_GAP_MS = 1000;
 const METRICS_GAP_MS = 3000;
+const COLUMNS_GAP_MS = 10_000;
+const TYPING_MS = 250;
+/** Of a project with more metrics, those are loaded that the search over the charts asks for. */
+export const METRICS_LIMIT = 1000;
+/** Columns that can be chosen without a search. */
+const COLUMNS_LIMIT = 200;
 
 export const projectName = signal(/** @type {string|null} */ (null));
-export const runs = signal(/** @type {RunRow[]} */ ([]));
 export const metrics = signal(/** @type {MetricRow[]} */ ([]));
-export const isLoaded = signal(false);
-export const loadError = signal(/** @type {ApiError|Error|null} */ (null));
+/** Metrics that the project has, loaded or not. */
+export const nMetrics = signal(0);
+/** The keys of config and summary that most runs have, and how many there are in all. */
+export const columnInfos = signal(/** @type {readonly ColumnInfo[]} */ ([]));
+export const nColumns = signal(0);
+export const infoByPath = computed(() => new Map(columnInfos.value.map((info) => [info.path, info])));
+export const hasColumns = signal(false);
+/** What the charts draw when runs are grouped; the part that groups them sets it when it is loaded. */
+export const groupScope = signal(/** @type {import('../charts/panel_controller.js').Scope|null} */ (null));
 
-export const runsById = computed(() => new Map(runs.value.map((run) => [run.id, run])));
-const compiled = computed(() => compileFilter(filterText.value));
-export const filterError = computed(() => compiled.value.error);
-/** Newest first, as the server sends them. */
-export const filteredRuns = computed(() => runs.value.filter(compiled.value.test));
-export const sortedRuns = computed(() => sortRuns(filteredRuns.value, sortOrder.value));
-
-/** Text, not an array: readers wake only when the set of runs really changes, not at each new row of the list. */
-const chartedText = computed(() => JSON.stringify(chartedRuns(filteredRuns.value, view.value, SHOWN_LIMIT)));
+/** Text, not an array: readers wake only when the set of runs really changes, not at each new order of the list. */
+const chartedText = computed(() => {
+  const ids = chartedRuns(order.value.ids, pickedRuns.value, view.value);
+  const begin = (/** @type {string} */ id) => peekRow(id)?.created_s ?? 0;
+  return JSON.stringify(ids.sort((a, b) => begin(b) - begin(a) || (a < b ? -1 : 1)));
+});
 /** The ids of the runs that the charts draw, newest first. */
 export const charted = computed(() => /** @type {string[]} */ (JSON.parse(chartedText.value)));
 export const chartedSet = computed(() => new Set(charted.value));
@@ -91,53 +96,104 @@ function tellPoints(kind, changes) {
 /**
  * Load a project and follow its changes.
  * @param {string} project
- * @param {{hasRunList: boolean}} page whether the page shows the runs; a run's page can do without that long answer
+ * @param {{hasRunList: boolean}} page whether the page shows the runs; a run's page can do without that answer
  * @returns {() => void} to stop
  */
 export function openProject(project, { hasRunList }) {
   if (projectName.peek() !== project) {
-    runs.value = [];
+    listRuns(null);
     metrics.value = [];
-    isLoaded.value = false;
-    loadError.value = null;
+    nMetrics.value = 0;
+    columnInfos.value = [];
+    hasColumns.value = false;
     heldSlots = new Set();
     slots.value = new Map(remember(`slots.${project}`, /** @type {[string, number][]} */ ([])));
     projectName.value = project;
   }
   const refresher = createRefresher(project, hasRunList);
-  refresher.everything();
-  const stop = onChanges((changes) => refresher.changed(changes));
+  if (hasRunList && isListed(project)) refreshRuns(null);
+  if (hasRunList) listRuns(project);
+  refresher.loadMetrics.ask();
+  if (hasRunList) refresher.loadColumns.ask();
+  const stops = [onChanges((changes) => refresher.changed(changes)), refresher.stop, followSearch(project)];
+  return () => stops.forEach((stop) => stop());
+}
+
+let listed = '';
+/** Whether the runs of this project are there from before. @param {string} project */
+function isListed(project) {
+  const before = listed;
+  listed = project;
+  return before === project && isLoaded.peek();
+}
+
+/** @param {string} project @param {AbortSignal} [signal] */
+async function readMetrics(project, signal) {
+  // A project that is not known to have many is asked for all: the page itself finds what it shows.
+  const search = nMetrics.peek() > METRICS_LIMIT ? wordsToSearch(panelQuery.peek()) : '';
+  const fresh = await fetchMetrics(project, { search, limit: METRICS_LIMIT }, signal);
+  if (projectName.peek() !== project) return;
+  if (search === '') nMetrics.value = fresh.n_metrics ?? fresh.metrics.length;
+  if (!isSameJson(fresh.metrics, metrics.peek())) metrics.value = fresh.metrics;
+}
+
+/** What of a panel search the server looks for: all its words; a /pattern/ is for the metrics that are there. @param {string} query */
+function wordsToSearch(query) {
+  return query.trim().startsWith('/') ? '' : query.trim();
+}
+
+/** Of many metrics, load those that are searched for. @param {string} project */
+function followSearch(project) {
+  let abort = new AbortController();
+  let asked = wordsToSearch(panelQuery.peek());
+  let timer = 0;
+  const stop = effect(() => {
+    const words = wordsToSearch(panelQuery.value);
+    clearTimeout(timer);
+    if (words === asked || nMetrics.peek() <= METRICS_LIMIT) return;
+    timer = setTimeout(() => {
+      asked = words;
+      abort.abort();
+      abort = new AbortController();
+      // The next change asks again; the top bar tells when the server is away.
+      readMetrics(project, abort.signal).catch(() => {});
+    }, TYPING_MS);
+  });
   return () => {
     stop();
-    refresher.stop();
+    clearTimeout(timer);
+    abort.abort();
   };
 }
 
 /** @param {string} project @param {boolean} hasRunList */
 function createRefresher(project, hasRunList) {
   let isStopped = false;
-  /** @type {Set<string>|'all'} */
-  let pendingRuns = new Set();
+  /** @type {Set<string>|null} null: all */
+  let changedRuns = new Set();
   const loadRuns = paced(RUNS_GAP_MS, async () => {
-    const wanted = pendingRuns;
-    pendingRuns = new Set();
-    await loadInto(project, wanted, () => isStopped);
+    const changed = changedRuns;
+    changedRuns = new Set();
+    await refreshRuns(changed);
   });
-  const loadMetrics = paced(METRICS_GAP_MS, async () => {
-    const fresh = await fetchMetrics(project);
-    if (!isStopped && !isSameJson(fresh, metrics.peek())) metrics.value = fresh;
+  const loadMetrics = paced(METRICS_GAP_MS, () => readMetrics(project));
+  const loadColumns = paced(COLUMNS_GAP_MS, async () => {
+    const fresh = await fetchColumns(project, { limit: COLUMNS_LIMIT });
+    if (isStopped) return;
+    nColumns.value = fresh.n_columns;
+    if (!isSameJson(fresh.columns, columnInfos.peek())) columnInfos.value = fresh.columns;
+    hasColumns.value = true;
   });
-  const everything = () => {
-    pendingRuns = 'all';
-    if (hasRunList) loadRuns.ask();
-    loadMetrics.ask();
-  };
+  const parts = [loadRuns, loadMetrics, loadColumns];
   return {
-    everything,
+    loadMetrics,
+    loadColumns,
     /** @param {Change[]|null} changes null: anything may have changed */
     changed(changes) {
       if (changes === null) {
-        everything();
+        changedRuns = null;
+        if (hasRunList) loadRuns.ask();
+        loadMetrics.ask();
         tellPoints('points', null);
         tellPoints('system', null);
         return;
@@ -146,39 +202,18 @@ function createRefresher(project, hasRunList) {
       tellPoints('system', all);
       const ours = all.filter((change) => change.kinds.some((kind) => !SILENT_KINDS.has(kind)));
       if (ours.length === 0) return;
-      const known = runsById.peek();
-      for (const { run, kinds } of ours) {
-        if (!known.has(run) || kinds.includes('new')) pendingRuns = 'all';
-        else if (pendingRuns !== 'all') pendingRuns.add(run);
+      for (const { run } of ours) changedRuns?.add(run);
+      if (hasRunList) {
+        loadRuns.ask();
+        loadColumns.ask();
       }
-      if (hasRunList) loadRuns.ask();
       if (tellPoints('points', ours)) loadMetrics.ask();
     },
     stop() {
       isStopped = true;
-      loadRuns.stop();
-      loadMetrics.stop();
+      for (const part of parts) part.stop();
     },
   };
-}
-
-/** @param {string} project @param {Set<string>|'all'} wanted @param {() => boolean} isStopped */
-async function loadInto(project, wanted, isStopped) {
-  try {
-    if (wanted === 'all' || wanted.size > SINGLE_RUNS_LIMIT) {
-      const fresh = await fetchRuns(project);
-      if (!isStopped()) runs.value = fresh;
-    } else {
-      const fresh = await Promise.all([...wanted].map((id) => fetchRun(project, id)));
-      const byId = new Map(fresh.map((run) => [run.id, run]));
-      if (!isStopped()) runs.value = runs.peek().map((run) => byId.get(run.id) ?? run);
-    }
-    loadError.value = null;
-  } catch (problem) {
-    if (!isStopped() && problem instanceof Error) loadError.value = problem;
-  } finally {
-    if (!isStopped()) isLoaded.value = true;
-  }
 }
 
 /** @param {unknown} a @param {unknown} b */

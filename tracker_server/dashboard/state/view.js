@@ -1,7 +1,9 @@
 /** The page's view state: one signal, mirrored in the address. */
 import { batch, computed, effect, signal } from '../ui.js';
-import { DEFAULT_VIEW, formatView, parseView, withRunShown } from '../logic/view_state.js';
-import { arrivals } from '../router.js';
+import { formatSort, parseSort } from '../logic/run_query.js';
+import { DEFAULT_VIEW, formatView, keptQuery, keptView, parseView, withRunShown } from '../logic/view_state.js';
+import { arrivals, route } from '../router.js';
+import { keep, remember } from './preferences.js';
 
 /** @typedef {import('../logic/view_state.js').ViewState} ViewState */
 /** @typedef {import('../logic/view_state.js').Range} Range */
@@ -29,6 +31,11 @@ export const clippedMetrics = part('clipped');
 export const panelQuery = part('panels');
 export const isTableOpen = part('isTable');
 export const chosenColumns = part('columns');
+export const tableColumns = part('tableColumns');
+export const pinnedColumns = part('pinned');
+export const groupBy = part('groupBy');
+export const band = part('band');
+export const nLines = part('lines');
 export const tab = part('tab');
 export const systemBy = part('systemBy');
 export const codePart = part('codePart');
@@ -99,12 +106,11 @@ export function toggleMetric(what, metric) {
   updateView({ [what]: list.includes(metric) ? list.filter((key) => key !== metric) : [...list, metric] });
 }
 
-/** Sort by a column; the same column again turns the order round. @param {string} column @param {boolean} isNumeric */
-export function sortBy(column, isNumeric) {
-  const { sort } = view.value;
-  const first = isNumeric ? `-${column}` : column;
-  const second = isNumeric ? column : `-${column}`;
-  updateView({ sort: sort === first ? second : first });
+/** Sort by a column; the same column again turns the order round. @param {string} path @param {boolean} isNumeric */
+export function sortBy(path, isNumeric) {
+  const now = parseSort(view.value.sort);
+  const isDescending = now.path === path ? !now.isDescending : isNumeric;
+  updateView({ sort: formatSort({ path, isDescending }) });
 }
 
 /** Whether anything differs from a fresh page. */
@@ -123,7 +129,7 @@ export function startViewSync() {
       chartAxes.forget();
       systemAxes.forget();
       hoveredRun.value = null;
-      view.value = parseView(location.search);
+      view.value = parseView(location.search || rememberedQuery());
     });
   });
   effect(() => {
@@ -134,5 +140,13 @@ export function startViewSync() {
         history.replaceState(history.state, '', location.pathname + query);
       }
     }, ADDRESS_DELAY_MS);
+    const here = route.peek();
+    if (here.page === 'project' && location.pathname === written) keep(`view.${here.project}`, keptView(view.value));
   });
+}
+
+/** How this project was looked at last: filter, order, columns and groups come back with it. */
+function rememberedQuery() {
+  const here = route.peek();
+  return here.page === 'project' ? keptQuery(remember(`view.${here.project}`, {})) : '';
 }

@@ -1,4 +1,4 @@
-/** Scroll position and size of a scrolling element, as state, at most once a frame. */
+/** What is on screen: of a scrolling element where it is scrolled to, of any element whether it is near the window. */
 import { useEffect, useRef, useState } from '../ui.js';
 
 /** @typedef {{top: number, left: number, width: number, height: number}} Viewport */
@@ -46,4 +46,33 @@ export function scrollToRow(scroller, index, rowHeight, headHeight) {
   const visible = scroller.clientHeight - headHeight;
   if (top < scroller.scrollTop) scroller.scrollTop = top;
   else if (top + rowHeight > scroller.scrollTop + visible) scroller.scrollTop = top + rowHeight - visible;
+}
+
+/** Far enough that a normal scroll meets charts that are there already. */
+const MARGIN = '400px 0px';
+
+/** @type {WeakMap<Element, (isNear: boolean) => void>} */
+const listeners = new WeakMap();
+/** @type {IntersectionObserver|null} */
+let observer = null;
+
+/** One observer for all panels. */
+function sharedObserver() {
+  observer ??= new IntersectionObserver((entries) => {
+    for (const entry of entries) listeners.get(entry.target)?.(entry.isIntersecting);
+  }, { rootMargin: MARGIN });
+  return observer;
+}
+
+/** @param {{current: Element|null}} ref */
+export function useNear(ref) {
+  const [isNear, setNear] = useState(false);
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return undefined;
+    listeners.set(element, setNear);
+    sharedObserver().observe(element);
+    return () => sharedObserver().unobserve(element);
+  }, []);
+  return isNear;
 }
