@@ -35,6 +35,9 @@ bench: $(MADE)
 	$(BIN)/python benchmarks/step_cost.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/store_size.py
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/charts.py
+	$(BIN)/python benchmarks/run_search.py
 
 clean:
 	rm -rf $(VENV)

@@ -9,6 +9,7 @@ bit by bit.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -217,7 +218,7 @@ def _stores(sets: dict[str, dict[str, NDArray[Any]]], folder: Path) -> str:
         "sealed every 10,000 rows",
         "sealed every 500 rows",
         "of that steps, times, sequences",
-        "left for the pyramid",
+        "room left",
         "million points a second, packed and written",
         "10,000 points read, ms",
     ]
@@ -237,7 +238,8 @@ def _store(columns: dict[str, NDArray[Any]], folder: Path, n_rows: int) -> tuple
             chunks = encode_chunks([part])
             shared += sum(len(c.sequences) + len(c.steps) + len(c.wall_times) for c in chunks)
             stop = start + len(part)
-            writer.write([Seal("run/main.journal", start, stop, stop, False, b"", chunks, [], [])], [])
+            writer.write([Seal("run/main.journal", start, stop, stop, stop == len(block), b"", chunks, [], [])], [])
+        writer.keep_up(["run/main.journal"], math.inf)
     rate = n_points / (time.process_time() - began) / 1e6
     size = sum(path.stat().st_size for path in folder.iterdir())
     return size / n_points, shared / n_points, rate, _read_ms(block)
@@ -288,11 +290,11 @@ def _notes() -> str:
             " pages of SQLite; longer ones win little, and must be unpacked whole where a part is asked for.",
             f"- Level {chunk_bytes.LEVEL}: the planes leave nothing to be found that higher levels look for longer.",
             "- A form is chosen by trying the candidates on 2,048 values. See `docs/chunk_format.md`.",
-            "- The whole index: the file with all its tables, pages and indexes. The wall times are those of steps of"
-            " 5 ms ± 10 %, in nanoseconds: 2.6 bytes of noise a row, which ten metrics share.",
+            "- The whole index: the file with all its tables, pages, indexes and cells. The wall times are those of"
+            " steps of 5 ms ± 10 %, in nanoseconds: 2.6 bytes of noise a row, which ten metrics share.",
             "- Sealed: how many rows a journal gave at once. What is logged fast is sealed about every 10,000 rows; 500"
             " are a short run, or one that falls silent now and then: its chunks pay more for frames and for SQLite.",
-            "- Packed and written: from arrays in memory, SQLite's part included; not read from a journal.",
+            "- Packed and written: from arrays in memory, with SQLite's part and the cells; not read from a journal.",
             "- Read: one metric's values, steps and times of a run that nobody has read yet, query included; wall time,"
             " the median of 29 runs.",
         ]

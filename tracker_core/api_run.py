@@ -262,6 +262,53 @@ class ApiRun:
             raise NotFoundError(f"file {name!r} is not in run {self.path}; it has {sorted(found)[:50]}")
         return found[name]
 
+    @property
+    def archived(self) -> bool:
+        """Whether the run is out of the way: lists leave it out unless told otherwise."""
+        self._folder.catalog.refresh()
+        return (self.project, self.id) in self._folder.catalog.decisions.archived
+
+    def archive(self, why: str = "") -> None:
+        """Take the run out of the way. Nothing of it changes, and `Api.run` still finds it."""
+        from tracker_server.decisions import by_me
+        from tracker_server.run_removal import archive_runs
+
+        archive_runs(self._folder, [(self.project, self.id)], by_me(why))
+
+    def unarchive(self, why: str = "") -> None:
+        """Take the run out of the archive."""
+        from tracker_server.decisions import by_me
+        from tracker_server.run_removal import unarchive_runs
+
+        unarchive_runs(self._folder, [(self.project, self.id)], by_me(why))
+
+    def delete(self, delete_artifacts: bool = False, *, force: bool = False, why: str = "") -> None:
+        """Put the run into the trash: it is seen nowhere any more, and `undelete` brings it back.
+
+        Args:
+            delete_artifacts: accepted for scripts that were written for wandb.
+            force: also while it is being written. What its process goes on writing is not shown either.
+            why: a reason, kept with the decision.
+
+        Raises:
+            UsageError: it is being written, and `force` is not set.
+            NotFoundError: it was removed.
+        """
+        from tracker_server.decisions import by_me
+        from tracker_server.run_removal import delete_runs
+
+        self._folder.refresh()
+        delete_runs(self._folder, [(self.project, self.id)], by_me(why), force)
+        self._folder.refresh()
+
+    def undelete(self, why: str = "") -> None:
+        """Bring the run back from the trash. Raises NotFoundError where it is not in it any more."""
+        from tracker_server.decisions import by_me
+        from tracker_server.run_removal import undelete_runs
+
+        undelete_runs(self._folder, [(self.project, self.id)], by_me(why))
+        self._folder.refresh()
+
     def _details(self) -> RunDetails:
         return self._folder.details(self.project, self.id)
 

@@ -89,6 +89,7 @@ def choose_grid(
     x_min: int | float | None = None,
     x_max: int | float | None = None,
     widths: Widths = "decimal",
+    extent: tuple[int | float, int | float] | None = None,
 ) -> Grid:
     """Return the grid for series with these x.
 
@@ -98,19 +99,33 @@ def choose_grid(
         x_min, x_max: keep to this range, ends included; None means from the first, to the last point. An exact grid
             also has each series' nearest x on either side.
         widths: "binary" takes powers of two (integers only), "decimal" 1, 2 or 5 times a power of ten.
+        extent: the lowest and highest x of all series, where `xs` are only what lies in the range and next to it.
+            Buckets cover the range as far as there is anything on either side.
     """
     parts = [part for part in (_within(x, x_min, x_max) for x in xs) if len(part)]
-    neighbours = _neighbours(xs, x_min, x_max)
-    distinct = _distinct([*parts, *neighbours], 2 * n_buckets + len(neighbours), 2 * n_buckets)
+    beside = _neighbours(xs, x_min, x_max)
+    distinct = _distinct([*parts, *beside], 2 * n_buckets + len(beside), 2 * n_buckets)
     if distinct is not None and _is_distinct_as_float(distinct):
         return Grid(distinct, None, None, True)
     if not parts:
         return Grid(np.empty(0), None, None, True)
-    low = min(part[0].item() for part in parts)
-    high = max(part[-1].item() for part in parts)
+    lowest, highest = extent or (min(x[0].item() for x in xs if len(x)), max(x[-1].item() for x in xs if len(x)))
+    low, high = shown_range(lowest, highest, x_min, x_max)
     if parts[0].dtype == np.int64:
-        return _integer_buckets(low, high, n_buckets, widths)
-    return _float_buckets(low, high, n_buckets)
+        return integer_buckets(int(low), int(high), n_buckets, widths)
+    return float_buckets(low, high, n_buckets)
+
+
+def shown_range(
+    lowest: int | float, highest: int | float, x_min: int | float | None, x_max: int | float | None
+) -> tuple[int | float, int | float]:
+    """Return the range that is asked for, as far as there is anything; the first is larger where there is nothing."""
+    is_integer = isinstance(lowest, int)
+    if x_min is not None:
+        lowest = max(lowest, math.ceil(x_min) if is_integer else float(x_min))
+    if x_max is not None:
+        highest = min(highest, math.floor(x_max) if is_integer else float(x_max))
+    return lowest, highest
 
 
 def fill_cells(grid: Grid, x: X, values: NDArray[np.float64], smooth: NDArray[np.float64] | None = None) -> Cells:
@@ -148,6 +163,24 @@ def fill_cells(grid: Grid, x: X, values: NDArray[np.float64], smooth: NDArray[np
         nonfinite=nonfinite.astype(np.uint32),
         smooth=None if smooth is None else spread("smooth"),
     )
+
+
+def fill_line(
+    grid: Grid,
+    x: X,
+    values: NDArray[np.float64],
+    x_min: int | float | None,
+    x_max: int | float | None,
+    smooth: NDArray[np.float64] | None = None,
+) -> Cells:
+    """Return what a series holds in each cell of a grid for this range, as `fill_cells` does.
+
+    Beyond the range an exact grid has the next x of every series: of these a series shows its own alone.
+    """
+    if grid.is_exact and len(x):
+        shown = with_neighbours(x, x_min, x_max)
+        x, values, smooth = x[shown], values[shown], None if smooth is None else smooth[shown]
+    return fill_cells(grid, x, values, smooth)
 
 
 def cell_of(grid: Grid, x: X) -> NDArray[np.int64]:
@@ -222,6 +255,15 @@ def _neighbours(xs: Sequence[X], x_min: int | float | None, x_max: int | float |
     return [x for x in found if len(x)]
 
 
+def with_neighbours(x: X, x_min: int | float | None, x_max: int | float | None) -> slice:
+    """Return the places of the sorted x that lie in a range, and of the nearest x on either side of it."""
+    before = 0 if x_min is None else len(x) - len(_within(x, x_min, None))
+    after = len(x) if x_max is None else len(_within(x, None, x_max))
+    start = int(np.searchsorted(x, x[before - 1], "left")) if before else 0
+    stop = int(np.searchsorted(x, x[after], "right")) if after < len(x) else len(x)
+    return slice(start, stop)
+
+
 def _distinct(parts: Sequence[X], limit: int, limit_per_part: int) -> X | None:
     """Return the sorted union of all x, or None as soon as it is known to be larger than a limit."""
     if not parts:
@@ -244,7 +286,8 @@ def _is_distinct_as_float(x: X) -> bool:
     return bool(np.all(drawn[1:] > drawn[:-1]))
 
 
-def _integer_buckets(low: int, high: int, n_buckets: int, widths: Widths) -> Grid:
+def integer_buckets(low: int, high: int, n_buckets: int, widths: Widths) -> Grid:
+    """Return buckets that hold all integers from `low` to `high`, both included."""
     # Cells closer than float64 can tell apart at this magnitude could not be drawn.
     resolution = 2 * int(max(math.ulp(float(max(abs(low), abs(high)))), 1))
     wanted = max(-(-(high - low + 1) // n_buckets), resolution if resolution > 2 else 1)
@@ -267,7 +310,7 @@ def _decimal_integer_width(at_least: int) -> int:
     return int(next(nice * power for nice in (*_NICE, 10) if nice * power >= at_least))
 
 
-def _float_buckets(low: float, high: float, n_buckets: int) -> Grid:
+def float_buckets(low: float, high: float, n_buckets: int) -> Grid:
     """Return buckets whose bounds are exact multiples of the width, each rounded once, so computed as fractions."""
     span = Fraction(high) - Fraction(low)
     wanted = max(span / max(n_buckets, 2), 4 * Fraction(math.ulp(max(abs(low), abs(high)))))

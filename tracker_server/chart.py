@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 
 from tracker_core.errors import UsageError
 
-from .buckets import Cells, Grid, Widths, X, choose_grid, fill_cells, sort_by_x
+from .buckets import Cells, Grid, Widths, X, choose_grid, fill_line, sort_by_x
+from .chart_by_metric import fill_by_metric
 from .chart_groups import GroupCells, GroupRequest, group_cells
+from .chart_plan import MAX_POINTS, LinePlan, Read, View, fill_lines, plan_line
+from .chart_smooth_lines import smooth_lines
 from .chart_smoothing import Smoothing, check_smoothing, smooth_points
 from .fold import SYSTEM_PREFIX
 from .folder import LocalFolder
+from .metric_source import LineJournals, MetricSource
 from .series import Series, align, align_by_time, numbers_only
+from .store_lines import Axis
 
 MAX_BUCKETS = 4096
 MAX_RUNS = 2000
@@ -28,6 +33,11 @@ _LABELS = {"step": "step", "relative_time": "relative time", "wall_time": "wall 
 _NS = 1_000_000_000
 # float64 seconds since 1970 are this coarse; a range given in them must not lose the point that it was read off.
 _WALL_TIME_GRAIN_NS = 500
+_FAR_S = 1e12
+# Of all lines together; fewer are read whole, which is as quick.
+MAX_WHOLE_POINTS = 100_000
+
+T = TypeVar("T")
 
 
 class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,7 +95,8 @@ class ChartGroup:
 class Chart:
     """The answer: x of the cells (float64[n], ascending, in units of x) and a line per run and metric that it has.
 
-    With `is_smoothed_raw` False some run had so many points that means of them were smoothed.
+    With `is_smoothed_raw` False some run had so many points that means of them were smoothed. `x_error`, in units of x,
+    is how far from its bucket a point that is counted there can lie at most; 0 means not at all.
     """
 
     x: NDArray[np.float64]
@@ -99,6 +110,7 @@ class Chart:
     is_smoothed_raw: bool
     lines: list[ChartLine]
     groups: list[ChartGroup]
+    x_error: float = 0.0
 
 
 def check_request(request: ChartRequest) -> None:
@@ -143,6 +155,17 @@ def draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
     check_request(request)
     wanted = dict.fromkeys([*request.runs, *(run_id for group in request.groups for run_id in group.runs)])
     runs = [run_id for run_id in wanted if folder.has_run(project, run_id)]
+    is_by_metric = request.x.startswith(_METRIC_PREFIX)
+    plans = _plans(folder, project, request, runs, MAX_POINTS if is_by_metric else MAX_WHOLE_POINTS)
+    if plans is None:
+        return _draw_points(folder, project, request, runs)
+    if is_by_metric:
+        return _draw_by_metric(folder, project, request, plans) or _draw_points(folder, project, request, runs)
+    return _draw_plans(folder, project, request, plans)
+
+
+def _draw_points(folder: LocalFolder, project: str, request: ChartRequest, runs: Sequence[str]) -> Chart:
+    """Draw from all points of all runs."""
     points = [one for key in request.all_metrics() for one in _points(folder, project, request, runs, key)]
     widths = _widths(request.x)
     grid = choose_grid([p.x for p in points], request.n_buckets, *_bounds(request), widths=widths)
@@ -152,8 +175,85 @@ def draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
     for one in points:
         smooth, is_of_raw = smooth_points(one.x, one.values, request.smoothing, units, widths)
         is_raw = is_raw and is_of_raw
-        lines.append(_line(one, fill_cells(grid, one.x, one.values, smooth)))
-    return _chart(request, grid, points, lines, is_raw)
+        lines.append(_line(one, fill_line(grid, one.x, one.values, *_bounds(request), smooth)))
+    ends = [(p.x[0].item(), p.x[-1].item()) for p in points if len(p.x)]
+    return _chart(request, grid, ends, lines, is_raw)
+
+
+def _plans(
+    folder: LocalFolder, project: str, request: ChartRequest, runs: Sequence[str], max_points: int
+) -> list[LinePlan] | None:
+    """Return the lines of a chart of more points than that, None where all points are to be read."""
+    found: dict[str, list[LineJournals]] = {}
+    for key in request.all_metrics():
+        lines = folder.lines_of(project, runs, key, request.writer)
+        if lines is None or any(line.has_objects for line in lines):
+            return None
+        found[key] = lines
+    if sum(line.n_points for lines in found.values() for line in lines) <= max_points:
+        return None
+    starts = {run_id: folder.run(project, run_id).created_ns for run_id in runs} if request.x == "relative_time" else {}
+    plans: list[LinePlan] = []
+    for key, lines in found.items():
+        extents = folder.ask_metric(project, runs, key, request.writer, lambda source: source.extents())
+        plans += [
+            plan for line in lines for plan in [plan_line(key, line, extents, starts.get(line.run_id, 0))] if plan
+        ]
+    return plans or None
+
+
+def _reader(folder: LocalFolder, project: str, request: ChartRequest, plans: Sequence[LinePlan]) -> Read:
+    runs = list(dict.fromkeys(plan.run_id for plan in plans))
+
+    def read(key: str, question: Callable[[MetricSource], T], /) -> T:
+        return folder.ask_metric(project, runs, key, request.writer, question)
+
+    return read
+
+
+def _draw_by_metric(
+    folder: LocalFolder, project: str, request: ChartRequest, plans: Sequence[LinePlan]
+) -> Chart | None:
+    """Draw over another metric; None where that takes all points."""
+    x_key = request.x.removeprefix(_METRIC_PREFIX)
+    if request.smoothing.kind != "none" or any(
+        key.startswith(SYSTEM_PREFIX) for key in (x_key, *request.all_metrics())
+    ):
+        return None
+    runs = list(dict.fromkeys(plan.run_id for plan in plans))
+    lines = {line.run_id: line for line in folder.lines_of(project, runs, x_key, request.writer) or []}
+    folds = {run_id: line.fold for run_id, line in lines.items() if line.fold and line.fold.stats.n}
+    if len(folds) < len(runs) or any(line.has_objects for line in lines.values()):
+        return None
+    ends = {run_id: (float(fold.stats.min), float(fold.stats.max)) for run_id, fold in folds.items()}
+    extent = (min(low for low, _ in ends.values()), max(high for _, high in ends.values()))
+    view = View("step", request.n_buckets, request.x_min, request.x_max)
+    filled = fill_by_metric(_reader(folder, project, request, plans), plans, x_key, extent, view)
+    if filled is None:
+        return None
+    drawn = [_planned_line(plan, own) for plan, own in zip(plans, filled.cells, strict=True)]
+    return _chart(request, filled.grid, list(ends.values()), drawn, True, filled.x_error)
+
+
+def _draw_plans(folder: LocalFolder, project: str, request: ChartRequest, plans: Sequence[LinePlan]) -> Chart:
+    read = _reader(folder, project, request, plans)
+    axis: Axis = "step" if request.x == "step" else "time"
+    view = View(axis, request.n_buckets, *_bounds(request))
+    filled = fill_lines(read, plans, view)
+    cells, is_raw = filled.cells, True
+    if request.smoothing.kind != "none":
+        units = 1 if axis == "step" else _NS
+        cells, is_raw = smooth_lines(read, plans, view, filled, request.smoothing, units)
+    lines = [_planned_line(plan, own) for plan, own in zip(plans, cells, strict=True)]
+    return _chart(request, filled.grid, [plan.bounds(axis) for plan in plans], lines, is_raw, filled.x_error)
+
+
+def _planned_line(plan: LinePlan, cells: Cells) -> ChartLine:
+    stats, is_integer = plan.fold.stats, plan.fold.is_integer
+    last, low, high = ((one if is_integer else float(one)) for one in (stats.last, stats.min, stats.max))
+    if not stats.n:
+        return ChartLine(plan.run_id, plan.metric, plan.n_points, stats.n_nonfinite, last, None, None, cells)
+    return ChartLine(plan.run_id, plan.metric, plan.n_points, stats.n_nonfinite, last, low, high, cells)
 
 
 def _points(
@@ -215,8 +315,10 @@ def _bounds(request: ChartRequest) -> tuple[int | float | None, int | float | No
     if not _is_time(request.x):
         return request.x_min, request.x_max
     grain = _WALL_TIME_GRAIN_NS if request.x == "wall_time" else 0
-    low = None if request.x_min is None else math.floor(request.x_min * _NS) - grain
-    high = None if request.x_max is None else math.ceil(request.x_max * _NS) + grain
+    # No time is so far away, and the largest floats would overflow.
+    x_min, x_max = (None if end is None else min(max(end, -_FAR_S), _FAR_S) for end in (request.x_min, request.x_max))
+    low = None if x_min is None else math.floor(x_min * _NS) - grain
+    high = None if x_max is None else math.ceil(x_max * _NS) + grain
     return low, high
 
 
@@ -246,23 +348,28 @@ def _groups(request: ChartRequest, lines: Sequence[ChartLine], n_cells: int) -> 
 
 
 def _chart(
-    request: ChartRequest, grid: Grid, points: Sequence[_Points], lines: list[ChartLine], is_smoothed_raw: bool
+    request: ChartRequest,
+    grid: Grid,
+    ends: Sequence[tuple[int | float, int | float]],
+    lines: list[ChartLine],
+    is_smoothed_raw: bool,
+    x_error: float = 0.0,
 ) -> Chart:
+    """Put the answer together; `ends` are the lowest and highest x of each line that has any."""
     scale = _NS if _is_time(request.x) else 1
     width = grid.width if grid.width is None or scale == 1 else grid.width / scale
-    starts = [p.x[0].item() for p in points if len(p.x)]
     shown = set(request.runs)
-    ends = [p.x[-1].item() for p in points if len(p.x)]
     return Chart(
         x=grid.centres() / scale if scale != 1 else grid.centres(),
         x_kind=request.x,
         x_label=_LABELS.get(request.x, request.x.removeprefix(_METRIC_PREFIX)),
         is_exact=grid.is_exact,
         bucket_width=width,
-        x_min=min(starts) / scale if starts else None,
-        x_max=max(ends) / scale if ends else None,
+        x_min=min(low for low, _ in ends) / scale if ends else None,
+        x_max=max(high for _, high in ends) / scale if ends else None,
         smoothing=request.smoothing,
         is_smoothed_raw=is_smoothed_raw,
         lines=[line for line in lines if line.id in shown],
         groups=list(_groups(request, lines, len(grid.lower))),
+        x_error=x_error / scale,
     )

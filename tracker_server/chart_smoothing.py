@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tracker_core.errors import UsageError
 
 from .buckets import Widths, X, cell_of, choose_grid, fill_cells
-from .smoothing import MAX_WEIGHT, ema, gaussian, running_mean, time_weighted_ema
+from .smoothing import MAX_WEIGHT, Floats, ema, ema_of_means, gaussian, running_mean, time_weighted_ema
 
 MAX_RAW_POINTS = 100_000
-"""A run with more is smoothed over the means of cells; `ema`, whose weight is of each point, never is."""
+"""A run with more is smoothed over the means of cells."""
 
 # Four a bucket of the widest chart, and fixed to the whole range of x: zooming does not move them.
 _N_CELLS = 16_384
@@ -84,6 +84,24 @@ def smooth_points(
     means = fill_cells(grid, x, values).mean
     smoothed = _smoothed(grid.lower, means, smoothing, units)[cell_of(grid, x)]
     return np.where(np.isfinite(values), smoothed, np.nan), False
+
+
+def smooth_cells(x: X, means: Floats, counts: NDArray[np.int64], smoothing: Smoothing, units: float) -> Floats:
+    """Return the smoothed means of cells, NaN where a cell has none.
+
+    Args:
+        x: int64[n], where the cells are, ascending.
+        means: float64[n], of the finite values of each; NaN without any.
+        counts: int64[n], how many these are.
+        smoothing: checked, of a kind other than none.
+        units: as for `smooth_points`.
+    """
+    if smoothing.kind != "ema":
+        return _smoothed(x, means, smoothing, units)
+    smoothed = np.full(len(means), np.nan)
+    is_there = counts > 0
+    smoothed[is_there] = ema_of_means(means[is_there], counts[is_there], smoothing.weight or 0.0)
+    return smoothed
 
 
 def _smoothed(x: X, values: NDArray[np.float64], smoothing: Smoothing, units: float) -> NDArray[np.float64]:

@@ -49,6 +49,7 @@ def _header(chart: Chart) -> dict[str, Any]:
         "n_x": len(chart.x),
         "x_min": chart.x_min,
         "x_max": chart.x_max,
+        "x_error": chart.x_error,
         "smoothing": _smoothing(chart),
         "runs": [
             {

@@ -18,6 +18,12 @@ from tracker_core.version import __version__
 # argparse has no public name for it, and no parameter outside of annotations.
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _PACKAGE = __package__ or "tracker_server"
+_CHANGES = {
+    "delete": "put runs into the trash",
+    "undelete": "bring runs back from the trash",
+    "archive": "take runs out of the way",
+    "unarchive": "show archived runs again",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +47,7 @@ def _ui(args: argparse.Namespace) -> int:
     from .ui_server import serve
 
     folder = find_folder(args.dir or load_settings().dir)
+    database_url = args.database_url or load_settings().database_url
 
     def announce(url: str) -> None:
         sys.stdout.write(f"Dashboard for {folder}:\n\n    {url}\n\nStop it with Ctrl-C.\n")
@@ -48,7 +55,7 @@ def _ui(args: argparse.Namespace) -> int:
         if args.browser:
             webbrowser.open(url)
 
-    serve(folder, host=args.host, port=args.port, on_ready=announce)
+    serve(folder, args.host, args.port, announce, database_url)
     return 0
 
 
@@ -60,20 +67,20 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     chosen = given[0] if given else ""
     _add_later(commands, chosen, "run", "run any command as a run", "cli_launch", "run_command")
     _add_ui(commands)
-    runs = _command(commands, "runs", "list the runs", _later("cli_runs", "list_runs"))
-    runs.add_argument("project", nargs="?", help="only the runs of this project")
-    runs.add_argument("--filter", metavar="EXPR", help="only these, such as 'config.lr < 1e-3 and \"base\" in tags'")
-    runs.add_argument("--sort", metavar="KEY[:asc|desc]", help="such as summary.loss.min (default created:desc)")
-    runs.add_argument("--limit", type=int, default=50, help="at most so many (default 50; 0: all)")
-    _add_output(runs)
+    _add_later(commands, chosen, "runs", "list the runs", "cli_find", "list_runs")
     show = _command(commands, "show", "show one run", _later("cli_show", "show_run"))
     show.add_argument("path", metavar="RUN", help="project/id, or the id alone")
     _add_output(show)
     _add_later(commands, chosen, "logs", "print what a run printed", "cli_console", "logs")
     _add_later(commands, chosen, "system", "show how the machine and its GPUs fared", "cli_system", "system")
     _add_later(commands, chosen, "files", "list or copy the files kept with a run", "cli_files", "files")
-    _add_later(commands, chosen, "export", "write a run as CSV, JSON or Parquet", "cli_export", "export")
+    _add_later(commands, chosen, "export", "write a run or a project as files for others", "cli_export", "export")
+    for name, help in _CHANGES.items():
+        adding = "add_delete" if name == "delete" else "add_change"
+        _add_later(commands, chosen, name, help, "cli_catalog", name, adding)
+    _add_own(commands, chosen, "trash", "list deleted runs, or remove them for good", "cli_catalog", "add_trash")
     _add_own(commands, chosen, "autoload", "let scripts that cannot be edited log here", "cli_autoload", "add_autoload")
+    _add_own(commands, chosen, "db", "look after the store: migrate, back up, restore, rebuild", "cli_db", "add_db")
     _add_own(commands, chosen, "doctor", "look for what could be wrong here, with remedies", "cli_doctor", "add_doctor")
     _add_journal(commands)
     return parser
@@ -89,11 +96,13 @@ def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def _add_later(commands: Parsers, chosen: str, name: str, help: str, module: str, function: str) -> None:
-    """Add a command whose module adds its arguments."""
+def _add_later(
+    commands: Parsers, chosen: str, name: str, help: str, module: str, function: str, adding: str = "add_arguments"
+) -> None:
+    """Add a command whose module adds its arguments, with its function `adding`."""
     parser = _command(commands, name, help, _later(module, function))
     if name == chosen:
-        importlib.import_module(f"{_PACKAGE}.{module}").add_arguments(parser)
+        getattr(importlib.import_module(f"{_PACKAGE}.{module}"), adding)(parser)
 
 
 def _add_own(commands: Parsers, chosen: str, name: str, help: str, module: str, function: str) -> None:
@@ -126,6 +135,8 @@ def _add_ui(commands: Parsers) -> None:
     ui.add_argument("--host", default=settings.ui_host, help="address to listen at (default %(default)s)")
     port_help = "port to try first; a taken one moves on (default %(default)s)"
     ui.add_argument("--port", type=int, default=settings.ui_port, help=port_help)
+    url_help = "PostgreSQL database to hold the store (default: TRACKER_DATABASE_URL, else files of the folder)"
+    ui.add_argument("--database-url", metavar="URL", help=url_help)
     ui.add_argument("--no-browser", dest="browser", action="store_false", help="do not open a browser")
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 
 import msgspec
 from rich.console import Console
@@ -22,6 +21,7 @@ from tracker_core.version import __version__
 
 from . import doctor_install
 from .cli_runs import print_json
+from .doctor_database import check_database
 from .doctor_finding import Finding, fault, ok, warning
 from .doctor_folder import check_folder
 
@@ -73,6 +73,7 @@ def examine(explicit_dir: str | None = None, environ: Mapping[str, str] | None =
         ("import", doctor_install.check_import_time),
         ("settings", lambda: check_settings(environ)),
         ("folder", lambda: check_folder(explicit_dir, settings.dir)),
+        ("database", lambda: check_database(settings.database_url)),
         ("gpu", doctor_install.check_gpus),
         ("git", doctor_install.check_git),
         ("dashboard", lambda: check_dashboard(find_folder(explicit_dir or settings.dir))),
@@ -89,7 +90,7 @@ def examine(explicit_dir: str | None = None, environ: Mapping[str, str] | None =
 def check_settings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check the variables that begin with TRACKER_."""
     malformed = dict(_malformed(environ))
-    known = [env_name(field.name) for field in fields(Settings)]
+    known = [env_name(name) for name in Settings.__struct_fields__]
     given = sorted(name for name in environ if name.startswith(ENV_PREFIX))
     for name in given:
         if name in malformed:

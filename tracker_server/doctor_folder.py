@@ -11,10 +11,14 @@ from typing import Any
 from tracker_core.journal_reader import JournalReader
 from tracker_core.paths import FOLDER_NAME, fallback_folder, find_folder
 
+from .doctor_catalog import check_catalog
 from .doctor_finding import Finding, fault, ok, warning
-from .journal_scan import JournalPath, JournalScan
+from .journal_scan import JournalScan
+from .journal_source import JournalPath
+from .store_connection import IndexUnreadableError
 from .store_lock import try_store_lock
-from .store_read import IndexReader, IndexUnreadableError
+from .store_read import IndexReader
+from .store_sqlite import file_version, is_newer
 
 _LITTLE_BYTES, _LEAST_BYTES = 1 << 30, 100 << 20
 _LITTLE_FILES, _LEAST_FILES = 10_000, 100
@@ -43,6 +47,7 @@ def check_folder(explicit: str | None, from_setting: str | None) -> Iterator[Fin
     if os.path.isdir(folder):
         yield from _check_runs(folder)
         yield from _check_index(folder)
+        yield from check_catalog(folder)
     yield from _check_fallback(folder)
 
 
@@ -212,9 +217,13 @@ def _check_index(folder: str) -> Iterator[Finding]:
 
 
 def _index_state(folder: str, path: str) -> Finding:
+    version = file_version(folder)
+    if is_newer(version):
+        text = f"{path} is of the newer version {version}; this tracker reads the journals instead"
+        return warning("index", text, "update the tracker here to the version that made it")
     reader = IndexReader(folder)
     try:
-        n_sealed = len(reader.journals())
+        n_sealed = len(reader.paths())
     except IndexUnreadableError as error:
         remedy = f"nothing is lost: remove {path}, and it is made anew from the journals"
         return warning("index", f"unreadable: {error}", remedy)

@@ -57,6 +57,11 @@ def compile_filter(tree: Filter, environment_of: Environment = no_environment, n
     return _Compiler(environment_of, time.time() if now_s is None else now_s).filter(tree)
 
 
+def value_matcher(leaf: Compare | In | Match, now_s: float) -> Callable[[Any], bool]:
+    """Return the function that says whether a value at the only path of a comparison makes it true."""
+    return _ValueCompiler(no_environment, now_s).filter(leaf)
+
+
 def reader_of(path: Path, environment_of: Environment = no_environment) -> Reader:
     """Return the function that gives what a run holds at a path, or `MISSING`. Times are seconds since 1970.
 
@@ -204,6 +209,15 @@ class _Compiler:
             return isinstance(values, list) and equals(values, value) is not is_negated
 
         return matches
+
+
+class _ValueCompiler(_Compiler):
+    """Makes functions of the value at a path in place of the run."""
+
+    def _reader(self, operand: Operand) -> Reader:
+        if isinstance(operand, Literal):
+            return super()._reader(operand)
+        return lambda value: value
 
 
 def _all(parts: list[Matcher]) -> Matcher:

@@ -71,10 +71,10 @@ _REMEDIES = {
     "/": 'write a name with such characters as summary["val/loss"]',
     "-": 'write a name with such characters as config["a-b"]',
     ":": 'write a name with such characters as config["a:b"]',
-    '"': 'end the text with "',
-    "'": "end the text with '",
+    **{quote: f"end the text with {quote}" for quote in "\"'"},
 }
 _SEE = "see docs/filters.md"
+_EXAMPLE = "write a comparison, such as config.debug == True or config.debug exists"
 
 
 class SearchError(UsageError):
@@ -104,7 +104,12 @@ def parse_filter(text: str) -> Filter:
 
 def parse_path(text: str, what: str = "sort") -> Path:
     """Return the field or key that a text names; `what` is for errors, which are as those of `parse_filter`."""
-    return _Parser(text, what).whole_path()
+    return parse_paths(text, what, 1)[0]
+
+
+def parse_paths(text: str, what: str, most: int) -> list[Path]:
+    """Return the fields and keys that a text names, with commas between them."""
+    return _Parser(text, what).whole_paths(most)
 
 
 def _tokens(text: str, what: str) -> list[_Token]:
@@ -160,14 +165,17 @@ class _Parser:
             raise self._wrong("and, or, or the end", _SEE)
         return tree
 
-    def whole_path(self) -> Path:
-        position = self._token.position
-        path = self._operand()
-        if isinstance(path, Literal):
-            raise self._wrong_at(position, "a value", "a field or key", 'write for example summary["val/loss"].min')
+    def whole_paths(self, most: int) -> list[Path]:
+        paths = [self._path()]
+        while len(paths) < most and self._take(","):
+            paths.append(self._path())
         if not self.is_at_end:
             raise self._wrong("the end", _SEE)
-        return path
+        return paths
+
+    def _path(self) -> Path:
+        position = self._token.position
+        return self._as_path(self._operand(), position, 'write for example summary["val/loss"].min')
 
     def _or_part(self, depth: int) -> Filter:
         parts = [self._and_part(depth)]
@@ -208,7 +216,7 @@ class _Parser:
             left, position = right, right_position
         if not parts:
             is_bare = self.is_at_end or self._token.text in ("and", "or", ")")
-            remedy = f"write {_EXAMPLE}" if is_bare else _REMEDIES.get(self._token.text, _SEE)
+            remedy = _EXAMPLE if is_bare else _REMEDIES.get(self._token.text, _SEE)
             raise self._wrong("an operator such as ==, <, in or ~", remedy)
         return all_of(parts)
 
@@ -340,14 +348,14 @@ class _Parser:
     def _number(self, token: _Token) -> int | float:
         if token.kind == "name":
             return math.inf if token.text == "inf" else math.nan
-        if len(token.text) > _MAX_DIGITS:
-            raise self._wrong_at(token.position, "a very long number", f"at most {_MAX_DIGITS} digits", "shorten it")
         text = token.text.replace("_", "")
+        if len(text) > _MAX_DIGITS:
+            raise self._wrong_at(token.position, "a very long number", f"at most {_MAX_DIGITS} digits", "shorten it")
         return int(text) if text.isdecimal() else float(text)
 
-    def _as_path(self, operand: Operand, position: int) -> Path:
+    def _as_path(self, operand: Operand, position: int, remedy: str = "write the field first") -> Path:
         if isinstance(operand, Literal):
-            raise self._wrong_at(position, "a value", "a field or key", "write the field first")
+            raise self._wrong_at(position, "a value", "a field or key", remedy)
         return operand
 
     def _unknown_field(self, token: _Token) -> SearchError:
@@ -382,9 +390,6 @@ class _Parser:
 
     def _wrong_at(self, position: int, got: str, expected: str, remedy: str) -> SearchError:
         return _error(self._what, position, got, expected, remedy)
-
-
-_EXAMPLE = "a comparison, such as config.debug == True or config.debug exists"
 
 
 def _unquoted(text: str) -> str:

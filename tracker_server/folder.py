@@ -4,62 +4,41 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from tracker_core.errors import NotFoundError, UsageError
-from tracker_core.process import is_dead
 from tracker_core.settings import load_settings
 
-from .fold import SYSTEM_PREFIX, JournalFold
-from .folder_index import SEAL_BATCH_BYTES, FolderIndex
-from .folder_naming import project_of, tracker_folder
+from .catalog import Catalog
+from .fold import SYSTEM_PREFIX
+from .folder_index import FolderIndex
+from .folder_naming import tracker_folder
+from .followed_run import Change, FollowedRun, RunKey
+from .followed_runs import FollowedRuns, Kinds
+from .found_runs import Archived, FoundRuns
 from .journal_scan import JournalScan
+from .journal_source import JournalSource
 from .journal_tail import JournalTail
 from .kept_files import KeptFile, latest_files
+from .metric_source import LineJournals, MetricSource, line_journals
+from .row_parts import RowPart, row_parts
 from .row_reader import Row, in_order, overlapping, rows_of_block, rows_of_chunk
 from .run_console import RunConsole
 from .run_details import RunDetails, view_details
-from .run_states import (
-    FINAL_STATES,
-    PRIMARY_WRITER,
-    JournalStatus,
-    recording_journals,
-    run_state,
-    shown_journals,
-    writer_journals,
-)
-from .run_view import RunView, view_run
+from .run_view import RunView
 from .series import Series, join_parts
+from .store_connection import IndexDatabase
+from .store_sqlite import SqliteIndex
+from .visible_journals import VisibleJournals
+
+__all__ = ["Change", "LocalFolder"]
 
 SEAL_BYTES = 1 << 20
-_WORTHWHILE_BYTES = 256
+_ATTEMPTS = 3
 
-RunKey = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What `refresh` found new in one run; `kinds` are of points, system, console,
-    environment, files, state, config, summary, new, removed."""
-
-    project: str
-    run: str
-    kinds: tuple[str, ...]
-
-
-class _Run:
-    """The journals of one run, and what was last made of them."""
-
-    __slots__ = ("is_settled", "state", "tails", "view")
-
-    def __init__(self) -> None:
-        self.tails: dict[str, JournalTail] = {}
-        self.view: RunView | None = None
-        self.state = ""
-        # In a final state, and no journal has had anything new since.
-        self.is_settled = False
+T = TypeVar("T")
 
 
 class LocalFolder:
@@ -73,6 +52,18 @@ class LocalFolder:
         is_writer: False never writes the index.
         seal_bytes: how much of a journal that is being written may be held in memory before it is sealed.
         heartbeat_timeout_s: silence after which a run counts as crashed. Default: the setting of this name.
+        settle_after_s: silence after which a run that ended is held by the index alone. Default: the same.
+        source: where the journals are. Default: the files of the folder.
+        database: where the index is. Default: in the folder.
+        catalog: what was decided about runs. Default: the folder's.
+
+    Raises:
+        CatalogVersionError: the catalog is of a newer version.
+
+    Attributes:
+        path: the tracker folder.
+        catalog: what was decided about runs.
+        database: where the index is.
     """
 
     def __init__(
@@ -81,61 +72,102 @@ class LocalFolder:
         is_writer: bool = True,
         seal_bytes: int = SEAL_BYTES,
         heartbeat_timeout_s: float | None = None,
+        settle_after_s: float | None = None,
+        source: JournalSource | None = None,
+        database: IndexDatabase | None = None,
+        catalog: Catalog | None = None,
     ) -> None:
         self.path = tracker_folder(os.fspath(path))
-        self._seal_bytes = seal_bytes
-        self._heartbeat_timeout_s = heartbeat_timeout_s or load_settings().heartbeat_timeout_s
+        self.catalog = catalog or Catalog(self.path)
         self._lock = threading.RLock()
-        self._scan = JournalScan(self.path)
-        self._index = FolderIndex(self.path, is_writer)
-        self._tails: dict[str, JournalTail] = {}
-        self._key_of: dict[str, RunKey] = {}
-        self._runs: dict[RunKey, _Run] = {}
-        self._is_first = True
+        self._scan = source or JournalScan(self.path)
+        journals = self._journals = VisibleJournals(self._scan, self.catalog)
+        self.database: IndexDatabase = database or SqliteIndex(self.path)
+        self._index = FolderIndex(self.path, is_writer, journals, self.database)
+        timeout_s = heartbeat_timeout_s or load_settings().heartbeat_timeout_s
+        settle_after_s = timeout_s if settle_after_s is None else settle_after_s
+        self._runs = FollowedRuns(journals, self._index, seal_bytes, timeout_s, settle_after_s)
+        self._untold: Kinds = {}
+        self.catalog.refresh()
+        self._archived = self.catalog.decisions.archived.keys()
 
     def refresh(self) -> list[Change]:
         """Take in what was appended to the journals since the last call, and say which runs changed."""
         with self._lock:
-            kinds: dict[RunKey, set[str]] = {}
-            self._find_journals(kinds)
-            due: list[JournalTail] = []
-            for tail in list(self._tails.values()):
-                self._follow(tail, kinds, due)
-            self._index.write(due)
-            self._watch_states(kinds)
-            self._is_first = False
-            return [Change(project, run, tuple(sorted(found))) for (project, run), found in kinds.items()]
+            self._look()
+            kinds, self._untold = self._untold, {}
+        return [Change(project, run, tuple(sorted(found))) for (project, run), found in kinds.items()]
+
+    def hidden_journals(self) -> frozenset[str]:
+        """Return the journals of deleted runs that the last look found."""
+        with self._lock:
+            return frozenset(self._journals.hidden)
 
     def close(self) -> None:
         """Seal what is final and let go of the index."""
         with self._lock:
-            self._index.write([tail for tail in self._tails.values() if tail.n_sealable_bytes])
+            self._runs.seal_all()
             self._index.close()
 
     def projects(self) -> list[str]:
         """Return the names of the projects, newest activity first."""
         with self._lock:
-            newest: dict[str, int] = {}
-            for key in self._runs:
-                newest[key[0]] = max(newest.get(key[0], 0), self._view(key).updated_ns)
-            return sorted(newest, key=lambda name: (-newest[name], name))
+            newest = {name: updated_ns for name, _, updated_ns in self._index.settled_projects()}
+            for (project, _), run in self._runs.live.items():
+                newest[project] = max(newest.get(project, 0), run.seen().updated_ns)
+        return sorted(newest, key=lambda name: (-newest[name], name))
 
     def runs(self, project: str | None = None) -> list[RunView]:
         """Return the runs of a project, or all, newest first."""
         with self._lock:
-            views = [self._view(key) for key in self._runs if project is None or key[0] == project]
+            settled = self._index.settled_views(project)
+            views = [view for view in settled if self._runs.is_settled((view.project, view.id))]
+            views += self.live_runs(project)
         return sorted(views, key=lambda view: (-view.created_ns, view.id))
+
+    @contextmanager
+    def found(self, project: str | None = None, archived: Archived = True) -> Iterator[FoundRuns]:
+        """Give the runs of a project, or all, to a search, which holds the folder while it lasts.
+
+        Raises:
+            IndexUnreadableError: the index failed; the next search opens it anew.
+        """
+        with self._lock, self._index.transaction() as connection:
+            known = self.catalog.decisions.archived.keys()
+            live = {key: run for key, run in self._runs.live.items() if project is None or key[0] == project}
+            if archived is not True:
+                live = {key: run for key, run in live.items() if (key in known) == (archived == "only")}
+            without = self._runs.not_in_index()
+            if archived is False:
+                without |= known
+            yield FoundRuns(
+                project,
+                [run.seen() for run in live.values()],
+                _Environments(live),
+                connection,
+                without,
+                known if archived == "only" else None,
+            )
+
+    def live_runs(self, project: str | None = None) -> list[RunView]:
+        """Return the runs that the index does not hold, in no order."""
+        with self._lock:
+            return [run.seen() for key, run in self._runs.live.items() if project is None or key[0] == project]
 
     def run(self, project: str, run_id: str) -> RunView:
         """Return one run; raises NotFoundError where there is none."""
         with self._lock:
-            self._known(project, run_id)
-            return self._view((project, run_id))
+            return self._known(project, run_id).seen()
 
     def has_run(self, project: str, run_id: str) -> bool:
         """Say whether there is such a run."""
         with self._lock:
             return (project, run_id) in self._runs
+
+    def find_runs(self, run_id: str) -> list[RunView]:
+        """Return the runs of this id, one per project that has it."""
+        with self._lock:
+            return [self.run(*key) for key in self._runs if key[1] == run_id]
 
     def run_folder(self, view: RunView) -> str:
         """Return the path of the folder that holds a run's journals."""
@@ -147,7 +179,7 @@ class LocalFolder:
         Raises NotFoundError where there is no such run.
         """
         with self._lock:
-            return view_details(self._statuses(self._known(project, run_id)), _one_writer(writer))
+            return view_details(self._known(project, run_id).statuses(), _one_writer(writer))
 
     def console(self, project: str, run_id: str, writer: str | None = None) -> RunConsole:
         """Return the output of a run: that which `tracker run` recorded, else the primary writer's.
@@ -157,7 +189,7 @@ class LocalFolder:
         """
         with self._lock:
             run = self._known(project, run_id)
-            tails = self._tails_of_recorder(run, writer, lambda fold: fold.has_console)
+            tails = run.recording_tails(writer, lambda fold: fold.has_console)
         if not tails:
             writers = ", ".join(sorted({tail.found.writer for tail in run.tails.values()}))
             raise NotFoundError(f"run {project}/{run_id} has no writer {writer!r}; it has {writers}")
@@ -166,7 +198,7 @@ class LocalFolder:
     def files(self, project: str, run_id: str) -> list[KeptFile]:
         """Return the files kept with a run by all its writers, by path; of each the one saved last."""
         with self._lock:
-            tails = self._tails_of(self._known(project, run_id), "*")
+            tails = self._known(project, run_id).tails_of("*")
             return latest_files([file for tail in tails for file in self._index.files(tail)])
 
     def series(self, project: str, run_id: str, key: str, writer: str | None = None) -> Series:
@@ -201,7 +233,7 @@ class LocalFolder:
             UsageError: a system metric of all writers at once is asked for.
         """
         with self._lock:
-            chosen = {run_id: self._tails_with(self._known(project, run_id), key, writer) for run_id in run_ids}
+            chosen = {run_id: _tails_with(self._known(project, run_id), key, writer) for run_id in run_ids}
             parts = {}
             for is_system in (False, True):
                 wanted = [
@@ -212,6 +244,34 @@ class LocalFolder:
             run_id: join_parts([parts[is_system][tail.found.name] for tail in tails], with_order)
             for run_id, (tails, is_system) in chosen.items()
         }
+
+    def lines_of(self, project: str, run_ids: Sequence[str], key: str, writer: str | None) -> list[LineJournals] | None:
+        """Return where a metric of several runs is. Arguments and errors are those of `series_of`.
+
+        None where some of the runs have it as a system metric and others as one that they logged.
+        """
+        with self._lock:
+            chosen = {run_id: _tails_with(self._known(project, run_id), key, writer) for run_id in run_ids}
+            if len({is_system for tails, is_system in chosen.values() if tails}) > 1:
+                return None
+            return [line_journals(run_id, tails, key, is_system) for run_id, (tails, is_system) in chosen.items()]
+
+    def ask_metric(
+        self,
+        project: str,
+        run_ids: Sequence[str],
+        key: str,
+        writer: str | None,
+        question: Callable[[MetricSource], T],
+    ) -> T:
+        """Return what `question` finds out about a metric of runs for which `lines_of` returns lines.
+
+        It has one read transaction, and may be asked again.
+        """
+        with self._lock:
+            chosen = [_tails_with(self._known(project, run_id), key, writer) for run_id in run_ids]
+            is_system = any(is_system for tails, is_system in chosen if tails)
+            return self._index.ask([tail for tails, _ in chosen for tail in tails], key, is_system, question)
 
     def rows(
         self,
@@ -228,163 +288,80 @@ class LocalFolder:
         """
         with self._lock:
             run = self._known(project, run_id)
-            tails = self._sampling_tails(run, writer) if is_system else self._tails_of(run, writer or PRIMARY_WRITER)
+            tails = _sampling_tails(run, writer) if is_system else run.tails_of(writer)
         wanted = None if keys is None else frozenset(keys)
         for tail in tails:
             yield from self._rows_of_journal(tail, wanted, is_system)
 
-    # -- following the journals
+    def parts(
+        self, project: str, run_id: str, is_system: bool = False, from_journals: bool = False
+    ) -> Iterator[RowPart]:
+        """Yield all rows of all writers as columns, or all samples of all machines, in parts; see `row_parts`.
 
-    def _find_journals(self, kinds: dict[RunKey, set[str]]) -> None:
-        found = self._scan.scan()
-        for name in self._tails.keys() - found.keys():
-            self._forget(name, kinds)
-        new = [journal for name, journal in found.items() if name not in self._tails]
-        if not new and not self._is_first:
-            return
-        begun = self._index.begin_all(new) if self._is_first else [self._index.begin(journal) for journal in new]
-        self._tails.update((tail.found.name, tail) for tail in begun)
+        Raises NotFoundError where there is no such run.
+        """
+        with self._lock:
+            tails = self._known(project, run_id).tails_of("*")
+        return row_parts(self._lock, self._index, tails, is_system, from_journals)
 
-    def _forget(self, name: str, kinds: dict[RunKey, set[str]]) -> None:
-        del self._tails[name]
-        self._index.remove(name)
-        key = self._key_of.pop(name, None)
-        run = self._runs.get(key) if key else None
-        if key is None or run is None:
-            return
-        run.tails.pop(name, None)
-        run.view = None
-        run.is_settled = False
-        kinds.setdefault(key, set()).add("state" if run.tails else "removed")
-        if not run.tails:
-            del self._runs[key]
+    def _look(self) -> None:
+        for key, found in self._runs.refresh().items():
+            self._untold.setdefault(key, set()).update(found)
+        archived = self.catalog.decisions.archived.keys()
+        for key in archived ^ self._archived:
+            self._untold.setdefault(key, set()).add("archived")
+        self._archived = archived
 
-    def _follow(self, tail: JournalTail, kinds: dict[RunKey, set[str]], due: list[JournalTail]) -> None:
-        name = tail.found.name
-        is_known = name in self._key_of
-        is_settled = is_known and tail.is_closed and not (tail.failure or tail.n_tail_bytes or tail.untold_kinds)
-        # A closed journal is looked at rarely, not never: something may still be written behind its closing record.
-        if is_settled and not self._scan.was_full and time.time() - tail.modified_s > self._heartbeat_timeout_s:
-            return
-        found, tail.untold_kinds = tail.untold_kinds, set()
-        failure = tail.failure
-        if tail.look():
-            n_bytes = 1
-            while n_bytes:
-                n_bytes, more = tail.read()
-                found |= more
-                if tail.n_sealable_bytes >= SEAL_BATCH_BYTES:
-                    self._index.write([tail])
-        if tail.failure != failure:
-            found.add("state")
-        if found or not is_known:
-            self._place(tail, found, kinds)
-        is_idle = tail.is_closed or time.time() - tail.modified_s > self._heartbeat_timeout_s
-        # Rows of very many metrics wait until there are some, lest every chunk hold one value.
-        enough = max(self._seal_bytes, min(_WORTHWHILE_BYTES * tail.rows.n_columns, SEAL_BATCH_BYTES))
-        if tail.n_sealable_bytes >= (1 if is_idle else enough):
-            due.append(tail)
-
-    def _place(self, tail: JournalTail, found: set[str], kinds: dict[RunKey, set[str]]) -> None:
-        """Put a journal under its run, which is known for certain once its first record has been read."""
-        name = tail.found.name
-        key = (project_of(tail), tail.found.run_id)
-        before = self._key_of.get(name)
-        if before is not None and before != key:
-            run = self._runs[before]
-            del run.tails[name]
-            if not run.tails:
-                del self._runs[before]
-        self._key_of[name] = key
-        run = self._runs.get(key) or self._runs.setdefault(key, _Run())
-        if not run.tails:
-            found = found | {"new"}
-        run.tails[name] = tail
-        run.view = None
-        run.is_settled = False
-        kinds.setdefault(key, set()).update(found)
-
-    def _watch_states(self, kinds: dict[RunKey, set[str]]) -> None:
-        """Notice runs that fell silent or came back, which no record says."""
-        now = time.time()
-        for key, run in self._runs.items():
-            if run.is_settled:
-                continue
-            journals = [self._status(tail, now) for tail in run.tails.values()]
-            state = run_state(shown_journals(journals))
-            run.is_settled = state in FINAL_STATES
-            if state != run.state:
-                if run.state:
-                    kinds.setdefault(key, set()).add("state")
-                run.state = state
-                run.view = None
-
-    # -- views and parts
-
-    def _known(self, project: str, run_id: str) -> _Run:
-        run = self._runs.get((project, run_id))
+    def _known(self, project: str, run_id: str) -> FollowedRun:
+        run = self._runs.known((project, run_id))
+        if run is None:
+            # One that began since the last look is not told to be missing.
+            self._look()
+            run = self._runs.known((project, run_id))
         if run is None:
             raise NotFoundError(f"{self.path} has no run {project}/{run_id}; `tracker runs` lists what is there")
         return run
 
-    def _view(self, key: RunKey) -> RunView:
-        run = self._runs[key]
-        if run.view is None:
-            run.view = view_run(*key, self._statuses(run))
-            run.state = run.view.state
-        return run.view
-
-    def _statuses(self, run: _Run) -> list[JournalStatus]:
-        now = time.time()
-        return [self._status(tail, now) for tail in run.tails.values()]
-
-    def _tails_of(self, run: _Run, writer: str) -> list[JournalTail]:
-        shown = shown_journals(self._statuses(run))
-        return [run.tails[journal.name] for journal in writer_journals(shown, writer)]
-
-    def _tails_of_recorder(
-        self, run: _Run, writer: str | None, has_records: Callable[[JournalFold], bool]
-    ) -> list[JournalTail]:
-        shown = shown_journals(self._statuses(run))
-        return [run.tails[journal.name] for journal in recording_journals(shown, writer, has_records)]
-
-    def _sampling_tails(self, run: _Run, writer: str | None) -> list[JournalTail]:
-        return self._tails_of_recorder(run, _one_writer(writer), lambda fold: fold.has_system)
-
-    def _tails_with(self, run: _Run, key: str, writer: str | None) -> tuple[list[JournalTail], bool]:
-        """Return the journals that may have points of a metric, and whether it is a system metric."""
-        logged = [tail for tail in self._tails_of(run, writer or PRIMARY_WRITER) if _has_key(tail, key)]
-        is_system = not logged and key.startswith(SYSTEM_PREFIX)
-        return (self._sampling_tails(run, writer) if is_system else logged), is_system
-
-    def _status(self, tail: JournalTail, now_s: float) -> JournalStatus:
-        found, session = tail.found, tail.fold.session
-
-        def is_alive() -> bool:
-            is_recent = now_s - tail.modified_s <= self._heartbeat_timeout_s
-            return is_recent and not (session is not None and is_dead(session))
-
-        notes, modified_ns = tail.damage_notes(), int(tail.modified_s * 1e9)
-        return JournalStatus(found.name, found.writer, found.session, tail.fold, notes, is_alive, modified_ns)
-
     def _rows_of_journal(self, tail: JournalTail, keys: frozenset[str] | None, is_system: bool) -> Iterator[Row]:
         """Yield the rows of one journal, reading one overlapping run of sealed chunks at a time."""
-        with self._lock:
-            sealed = self._index.keys_in_order(tail, is_system)
-            blocks = [block for block in tail.rows.blocks() if block.is_system == is_system]
         reached = 0
-        for chunk_ids, stop in overlapping(sealed.chunks):
+        for _ in range(_ATTEMPTS):
             with self._lock:
-                chunks = [self._index.rows(chunk_id, sealed.build) for chunk_id in chunk_ids]
-                if None in chunks:
-                    # The index was lost or built anew meanwhile. The journal still has everything.
-                    blocks = self._index.all_rows(tail, is_system)
-                    break
-            yield from in_order(rows_of_chunk(chunk, keys) for chunk in chunks if chunk is not None)
-            reached = stop
+                sealed = self._index.keys_in_order(tail, is_system)
+                blocks = [block for block in tail.rows.blocks() if block.is_system == is_system]
+            is_whole = True
+            for chunk_ids, stop in overlapping([chunk for chunk in sealed.chunks if chunk[2] >= reached]):
+                with self._lock:
+                    chunks = [self._index.rows(chunk_id, sealed.build) for chunk_id in chunk_ids]
+                is_whole = None not in chunks
+                if not is_whole:
+                    break  # joined with others meanwhile, or lost
+                yield from in_order(rows_of_chunk(chunk, keys, reached) for chunk in chunks if chunk is not None)
+                reached = stop
+            if is_whole:
+                reached = max(reached, sealed.next_sequence)
+                break
         else:
-            reached = sealed.next_sequence
+            with self._lock:
+                # The index is lost or built anew again and again. The journal still has everything.
+                blocks = self._index.all_rows(tail, is_system)
         yield from in_order(rows_of_block(block.between(reached, 1 << 62), keys) for block in blocks)
+
+
+class _Environments(Mapping[RunKey, Mapping[str, Any]]):
+    """What live runs were run on, looked up when it is asked for."""
+
+    def __init__(self, runs: Mapping[RunKey, FollowedRun]) -> None:
+        self._runs = runs
+
+    def __getitem__(self, key: RunKey) -> Mapping[str, Any]:
+        return view_details(self._runs[key].statuses()).environment
+
+    def __iter__(self) -> Iterator[RunKey]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
 
 
 def _one_writer(writer: str | None) -> str | None:
@@ -394,5 +371,12 @@ def _one_writer(writer: str | None) -> str | None:
     return writer
 
 
-def _has_key(tail: JournalTail, key: str) -> bool:
-    return key in tail.fold.metrics or key in tail.fold.objects
+def _tails_with(run: FollowedRun, key: str, writer: str | None) -> tuple[list[JournalTail], bool]:
+    """Return the journals that may have points of a metric, and whether it is a system metric."""
+    logged = [tail for tail in run.tails_of(writer) if key in tail.fold.metrics or key in tail.fold.objects]
+    is_system = not logged and key.startswith(SYSTEM_PREFIX)
+    return (_sampling_tails(run, writer) if is_system else logged), is_system
+
+
+def _sampling_tails(run: FollowedRun, writer: str | None) -> list[JournalTail]:
+    return run.recording_tails(_one_writer(writer), lambda fold: fold.has_system)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
-from .console_chunks import ConsoleLines, decode_lines, decode_numbers
+from .console_chunks import ConsoleLines
 from .console_log import ConsoleLog, ConsolePiece
-from .journal_scan import JournalPath
-from .journal_tail import JournalTail
+from .journal_source import JournalPath, JournalSource
+from .journal_tail import CONTENT_ERRORS, JournalTail
 from .kept_files import KeptFile
+from .metric_source import MetricSource
 from .row_blocks import RowBlock
+from .run_rows import RunRow
+from .run_view import RunView
 from .series import SeriesPart
+from .store_connection import IndexDatabase, IndexUnreadableError, StoreConnection
+from .store_lines import NOTHING_SEALED
+from .store_poisoned import NOT_SEALED
 from .store_read import (
     IndexReader,
-    IndexUnreadableError,
     SealedColumns,
     SealedConsole,
     SealedFiles,
@@ -26,11 +33,17 @@ from .store_read import (
     SealedKeys,
     SealedRows,
 )
-from .store_write import IndexWriter, index_writer
+from .store_sqlite import SqliteIndex
+from .store_write import IndexWriter, Seal, index_writer
+from .tail_parts import parts_of, tail_pieces
 
-SEAL_BATCH_BYTES = 64 << 20
+# So much of the journals is held in memory at most, however much of them is not sealed yet.
+SEAL_BATCH_BYTES = 8 << 20
 _ATTEMPTS = 3
 _RETRY_S = 30.0
+_KEEP_UP_S = 0.25
+
+T = TypeVar("T")
 
 
 class FolderIndex:
@@ -39,62 +52,180 @@ class FolderIndex:
     Args:
         folder: the tracker folder.
         is_writer: False never writes.
+        source: where the journals are.
+        database: where the index is. Default: in the folder.
     """
 
-    def __init__(self, folder: str, is_writer: bool) -> None:
+    def __init__(
+        self, folder: str, is_writer: bool, source: JournalSource, database: IndexDatabase | None = None
+    ) -> None:
         self._folder = folder
         self._is_writer = is_writer
-        self._reader = IndexReader(folder)
+        self._source = source
+        self._database = database or SqliteIndex(folder)
+        self._reader = IndexReader(self._database)
         self._removed: set[str] = set()
+        self._removed_runs: set[tuple[str, str]] = set()
         self._retry_at = 0.0
+        # Journals whose sealed rows may be made quicker to read; None: any, since another process may have been killed.
+        self._unkept: set[str] | None = None
+        self._retry_poisoned_at: dict[str, float] = {}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the database."""
+        if self._is_writer and self._database.has_tail:
+            with index_writer(self._database) as writer:
+                if writer is not None:
+                    writer.release()
         self._reader.close()
+        self._database.close()
 
-    def begin_all(self, journals: Iterable[JournalPath]) -> list[JournalTail]:
-        """Return tails that begin behind what is sealed; what else is sealed belongs to removed journals."""
+    def build(self) -> str:
+        """Return what names this build of the index, "" where there is none."""
         try:
-            sealed = {row.path: row for row in self._reader.journals()}
+            return self._reader.build()
+        except IndexUnreadableError:
+            return ""
+
+    def settled(self) -> dict[tuple[str, str], tuple[tuple[str, int], ...]]:
+        """Return the settled runs by project and id: of each its journals and their sizes in bytes."""
+        try:
+            return self._reader.settled()
+        except IndexUnreadableError:
+            return {}
+
+    def transaction(self) -> AbstractContextManager[StoreConnection | None]:
+        """Open one read transaction; yields None where there is no index."""
+        return self._reader.transaction()
+
+    def settled_projects(self) -> list[tuple[str, int, int]]:
+        """Return name, number of settled runs and time of the last sign of life, in ns, of every project."""
+        try:
+            return self._reader.settled_projects()
+        except IndexUnreadableError:
+            return []
+
+    def settled_views(self, project: str | None) -> list[RunView]:
+        """Return the settled runs of a project, or all, newest first."""
+        try:
+            return self._reader.settled_views(project)
+        except IndexUnreadableError:
+            return []
+
+    def begin(self, journals: Sequence[JournalPath]) -> list[JournalTail]:
+        """Return tails that begin behind what is sealed of these journals."""
+        self._removed.difference_update(journal.name for journal in journals)
+        try:
+            sealed = self._reader.journals([journal.name for journal in journals])
         except IndexUnreadableError:
             sealed = {}
-        tails = [_begin(journal, sealed.pop(journal.name, None)) for journal in journals]
-        self._removed |= sealed.keys()
-        return tails
+        return [self._begin(journal, sealed.get(journal.name)) for journal in journals]
 
-    def begin(self, journal: JournalPath) -> JournalTail:
-        """Return a tail that begins behind what is sealed of one journal."""
-        self._removed.discard(journal.name)
-        return _begin(journal, self._sealed(journal.name))
+    def _begin(self, journal: JournalPath, sealed: SealedJournal | None) -> JournalTail:
+        try:
+            return JournalTail(journal, sealed, self._source, self._sealed)
+        except msgspec.MsgspecError:
+            return JournalTail(journal, None, self._source, self._sealed)
 
-    def remove(self, name: str) -> None:
-        """Drop a journal that is gone, with the next write."""
-        self._removed.add(name)
+    def remove(self, names: Iterable[str], runs: Iterable[tuple[str, str]]) -> None:
+        """Drop journals that are gone, and what is kept of these runs, with the next write."""
+        if self._database.has_tail:
+            return  # who deletes them there deletes all of them, and may bring them again meanwhile
+        self._removed.update(names)
+        self._removed_runs.update(runs)
+
+    def remove_others(self, names: Collection[str]) -> None:
+        """Drop every journal but these, with the next write."""
+        if self._database.has_tail:
+            return  # others fill it too, and what is sealed there is kept nowhere else
+        try:
+            self._removed.update(path for path in self._reader.paths() if path not in names)
+        except IndexUnreadableError:
+            return
+
+    def settle(self, runs: Iterable[RunRow]) -> bool:
+        """Keep these runs, of which nothing more is expected. Says whether that could be done.
+
+        They are made only where the lock is free.
+        """
+        if not self._is_writer or time.monotonic() < self._retry_at:
+            return False
+        with index_writer(self._database) as writer:
+            if writer is None:
+                return False
+            if writer.write_runs(list(runs)):
+                return True
+        self._retry_at = time.monotonic() + _RETRY_S
+        return False
 
     def write(self, due: Sequence[JournalTail]) -> None:
         """Seal what is final of these journals, if the folder's lock is free."""
-        is_wanted = self._is_writer and (due or self._removed) and time.monotonic() >= self._retry_at
-        if not is_wanted or not os.path.isdir(self._folder):
+        is_unkept = self._unkept is None and self.build() != ""
+        is_due = bool(due or self._removed or self._removed_runs or self._unkept or is_unkept)
+        is_wanted = self._is_writer and is_due and time.monotonic() >= self._retry_at
+        if not is_wanted or not (self._database.has_tail or os.path.isdir(self._folder)):
             return
         # The lock first: encoding is the dear part, and would be for nothing each time on a read-only folder.
-        with index_writer(self._folder) as writer:
+        with index_writer(self._database) as writer:
             if writer is None:
                 return
-            for batch in _batches(due):
+            for batch in _batches(self._claimed(writer, self._sealable(due))):
                 if not self._write_batch(writer, batch):
                     self._retry_at = time.monotonic() + _RETRY_S
                     return
+            self._keep_up(writer)
+
+    def _keep_up(self, writer: IndexWriter) -> None:
+        """Make what was sealed quick to read; what is not done in time is gone on with at the next write."""
+        is_any = self._unkept is None
+        if (is_any or self._unkept) and not writer.keep_up(self._unkept, time.monotonic() + _KEEP_UP_S):
+            self._unkept = set()
+
+    def _sealable(self, due: Sequence[JournalTail]) -> list[JournalTail]:
+        """Leave out journals that could not be sealed a while ago."""
+        now_s = time.monotonic()
+        return [tail for tail in due if self._retry_poisoned_at.get(tail.found.name, 0.0) <= now_s]
+
+    def _claimed(self, writer: IndexWriter, due: Sequence[JournalTail]) -> Sequence[JournalTail]:
+        """Leave out journals that another process seals, and go on behind what it sealed."""
+        if not self._database.has_tail or not due:
+            return due
+        ends = self._reader.ends([tail.found.name for tail in due])
+        behind = [tail for tail in due if ends.get(tail.found.name, 0) > tail.base_sequence]
+        for tail in behind:
+            self._restart(tail)
+        rest = [tail for tail in due if tail.n_sealable_bytes]
+        claimed = writer.claim([tail.found.name for tail in rest])
+        return [tail for tail in rest if tail.found.name in claimed]
+
+    def _seal(self, tail: JournalTail) -> Seal | None:
+        try:
+            return tail.seal()
+        except CONTENT_ERRORS as error:
+            self._poison(tail, f"{NOT_SEALED}{error}")
+            return None
+
+    def _poison(self, tail: JournalTail, reason: str) -> None:
+        """Hold one journal in memory that cannot be sealed, so that it does not keep others from it."""
+        tail.poison = reason
+        tail.untold_kinds.add("state")
+        self._retry_poisoned_at[tail.found.name] = time.monotonic() + _RETRY_S
 
     def _write_batch(self, writer: IndexWriter, batch: Sequence[JournalTail]) -> bool:
-        sealed = [(seal, tail) for tail in batch for seal in [tail.seal()] if seal is not None]
+        sealed = [(seal, tail) for tail in batch for seal in [self._seal(tail)] if seal is not None]
         outdated = {tail.found.name for _, tail in sealed if tail.is_outdated_in_index}
-        applied = writer.write([seal for seal, _ in sealed], self._removed | outdated)
+        applied = writer.write([seal for seal, _ in sealed], self._removed | outdated, self._removed_runs)
         if applied is None:
             return False
         self._removed.clear()
+        self._removed_runs.clear()
         for seal, tail in sealed:
             if seal.path in applied:
                 tail.drop_sealed(seal)
+                if seal.needs_upkeep and self._unkept is not None:
+                    self._unkept.add(seal.path)
+            elif seal.path in writer.refused:
+                self._poison(tail, writer.refused[seal.path])
             else:
                 self._restart(tail)
         return True
@@ -102,7 +233,7 @@ class FolderIndex:
     def parts(self, tails: Sequence[JournalTail], key: str, is_system: bool) -> dict[str, list[SeriesPart]]:
         """Return all points of a metric, by journal."""
         sealed = self._columns(tails, key, is_system)
-        return {tail.found.name: _parts(tail, sealed[tail.found.name], key, is_system) for tail in tails}
+        return {tail.found.name: parts_of(tail, sealed[tail.found.name], key, is_system) for tail in tails}
 
     def _columns(self, tails: Sequence[JournalTail], key: str, is_system: bool) -> dict[str, SealedColumns]:
         """Return the sealed parts of a metric, by journal, such that none has a gap to what its tail holds."""
@@ -127,6 +258,27 @@ class FolderIndex:
             if tail.base_sequence:
                 _read_whole(tail)
         return {name: SealedColumns() for name in names}
+
+    def ask(self, tails: Sequence[JournalTail], key: str, is_system: bool, question: Callable[[MetricSource], T]) -> T:
+        """Return what `question` finds out about a metric of these journals. It may be asked more than once."""
+        for attempt in range(_ATTEMPTS):
+            names = [tail.found.name for tail in tails if not tail.is_outdated_in_index]
+            try:
+                with self._reader.metric(names, key, is_system) as sealed:
+                    ends = sealed.next_sequences
+                    gaps = [tail for tail in tails if ends.get(tail.found.name, 0) < tail.base_sequence]
+                    if not gaps:
+                        return question(MetricSource(sealed, tails, key, is_system))
+            except (IndexUnreadableError, ValueError):
+                gaps = [tail for tail in tails if tail.base_sequence]
+                attempt = 1
+            for tail in gaps:
+                # Once behind what the index now holds; if it changes again and again, without it.
+                self._restart(tail) if attempt == 0 else _read_whole(tail)
+        for tail in tails:
+            if tail.base_sequence:
+                _read_whole(tail)
+        return question(MetricSource(NOTHING_SEALED, tails, key, is_system))
 
     def keys_in_order(self, tail: JournalTail, is_system: bool) -> SealedKeys:
         """Return the sealed chunks of a journal, such that there is no gap to what its tail holds."""
@@ -157,12 +309,12 @@ class FolderIndex:
         elif sealed.next_sequence < tail.base_sequence:
             _read_whole(tail)
             sealed = SealedConsole()
-        return ConsoleLog([*self._sealed_pieces(sealed), *_tail_pieces(tail, sealed.next_sequence)])
+        return ConsoleLog([*self._sealed_pieces(sealed), *tail_pieces(tail, sealed.next_sequence)])
 
     def all_console(self, tail: JournalTail) -> ConsoleLog:
         """Return a journal's output, read from its file."""
         _read_whole(tail)
-        return ConsoleLog(list(_tail_pieces(tail, 0)))
+        return ConsoleLog(list(tail_pieces(tail, 0)))
 
     def _sealed_pieces(self, sealed: SealedConsole) -> Iterator[ConsolePiece]:
         for chunk in sealed.chunks:
@@ -191,10 +343,10 @@ class FolderIndex:
             sealed = SealedFiles()
         return [*sealed.files, *(file for sequence, file in tail.files if sequence >= sealed.next_sequence)]
 
-    def rows(self, chunk_id: int, build: str) -> SealedRows | None:
-        """Return one chunk of this build of the index, or None where that was lost meanwhile or is damaged."""
+    def rows(self, chunk_id: int, build: str, first: int = 0, n_columns: int | None = None) -> SealedRows | None:
+        """Return (some metrics of) a chunk of this build, or None where that was lost meanwhile or is damaged."""
         try:
-            return self._reader.rows(chunk_id, build)
+            return self._reader.rows(chunk_id, build, first, n_columns)
         except (IndexUnreadableError, ValueError):
             return None
 
@@ -209,38 +361,12 @@ class FolderIndex:
         try:
             tail.begin(self._sealed(tail.found.name))
         except msgspec.MsgspecError:
-            tail.begin(None)
+            tail.begin_whole()
         _read_on(tail)
 
 
 class LostPieceError(Exception):
     """The index was lost or built anew while it was read. The journal still has everything."""
-
-
-def _parts(tail: JournalTail, sealed: SealedColumns, key: str, is_system: bool) -> list[SeriesPart]:
-    parts = list(sealed.parts)
-    for block, index in tail.rows.columns(key, is_system):
-        rest = block.between(sealed.next_sequence, 1 << 62)
-        if len(rest):
-            parts.append(_tail_part(rest, index))
-    return parts
-
-
-def _tail_part(block: RowBlock, index: int) -> SeriesPart:
-    first, last = int(block.sequences[0]), int(block.sequences[-1])
-    values = block.column(index)
-    return SeriesPart(first, last, block.steps, block.wall_time_ns, values, lambda: block.sequences)
-
-
-def _tail_pieces(tail: JournalTail, next_sequence: int) -> Iterator[ConsolePiece]:
-    for chunk in tail.console.chunks:
-        if chunk.last_sequence >= next_sequence:
-            numbers = decode_numbers(chunk.first_number, chunk.n_lines, chunk.numbers) if chunk.numbers else None
-            yield ConsolePiece(chunk.first_number, chunk.last_number, numbers, partial(decode_lines, chunk))
-    lines = tail.console.open_lines()
-    if lines is not None:
-        first, last = int(lines.numbers[0]), int(lines.numbers[-1])
-        yield ConsolePiece(first, last, None if last - first + 1 == len(lines) else lines.numbers, lambda: lines)
 
 
 def _batches(tails: Sequence[JournalTail]) -> Iterator[list[JournalTail]]:
@@ -257,16 +383,9 @@ def _batches(tails: Sequence[JournalTail]) -> Iterator[list[JournalTail]]:
         yield batch
 
 
-def _begin(journal: JournalPath, sealed: SealedJournal | None) -> JournalTail:
-    try:
-        return JournalTail(journal, sealed)
-    except msgspec.MsgspecError:
-        return JournalTail(journal, None)
-
-
 def _read_whole(tail: JournalTail) -> None:
-    """Read a journal wholly into memory, as if there were no index."""
-    tail.begin(None)
+    """Read a journal wholly into memory, as if there were no index. Raises NotKeptError where only that has it."""
+    tail.begin_whole()
     _read_on(tail)
 
 

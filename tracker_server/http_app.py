@@ -17,6 +17,7 @@ from .gate import Gate
 from .http_errors import add_error_handlers
 from .local_auth import LocalAuth
 from .routes_api import PREFIX, add_api_routes
+from .routes_catalog import add_catalog_routes
 from .routes_pages import add_page_routes
 from .routes_run import add_run_routes
 from .static_files import Dashboard
@@ -32,6 +33,7 @@ def make_app(folder: LocalFolder, feed: ChangeFeed, auth: LocalAuth, dashboard: 
     routes = RouteTable()
     add_api_routes(routes, folder, feed)
     add_run_routes(routes, folder, PREFIX)
+    add_catalog_routes(routes, folder, feed, PREFIX)
     add_page_routes(routes, auth, dashboard)
     openapi_path = f"{PREFIX}/openapi.json"
     routes.access[openapi_path] = Access.SIGNED_IN

@@ -10,8 +10,10 @@ from starlette.responses import Response
 
 from tracker_core.errors import NotFoundError, UsageError
 
+from .decisions import CatalogError
 from .filter_syntax import SearchError
 from .security_headers import SECURITY_HEADERS
+from .store_connection import DatabaseAwayError
 
 
 class ErrorDetail(msgspec.Struct, omit_defaults=True):
@@ -56,6 +58,15 @@ def add_error_handlers(app: FastAPI) -> None:
     async def search(_: Request, error: SearchError) -> Response:
         detail = ErrorDetail(error.where, error.got, error.expected, error.remedy, error.position)
         return json_response(ErrorBody(detail), 400)
+
+    @app.exception_handler(CatalogError)
+    async def catalog(_: Request, error: CatalogError) -> Response:
+        return error_response(503, error.where, error.got[:500], error.expected, error.remedy)
+
+    @app.exception_handler(DatabaseAwayError)
+    async def away(_: Request, error: DatabaseAwayError) -> Response:
+        remedy = "try again when it is back; what runs log meanwhile is kept"
+        return error_response(503, error.place, error.reason[:500], "a database that answers", remedy)
 
     @app.exception_handler(NotFoundError)
     async def not_found(request: Request, error: NotFoundError) -> Response:

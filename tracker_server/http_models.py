@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from .filter_match import MISSING, look_up
+from .filter_tree import Key
 from .kept_files import KeptFile
+from .metric_search import MetricRow
 from .run_console import ConsoleMatches, ConsoleWindow
 from .run_details import RunDetails
 from .run_view import MetricView, RunView, flat, json_number
@@ -92,19 +96,11 @@ class RunList(msgspec.Struct):
     next_cursor: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class MetricRow(msgspec.Struct):
-    """A metric that runs of a project have in common."""
-
-    key: str
-    n_runs: int
-    n_points: int
-    step_metric: str | None
-    goal: str | None
-    hidden: bool
-
-
 class MetricList(msgspec.Struct):
+    """The first metrics of a project that match, by name, and how many there are in all."""
+
     metrics: list[MetricRow]
+    n_metrics: int
 
 
 class RunMetric(msgspec.Struct):
@@ -240,9 +236,24 @@ class SeriesPoints(msgspec.Struct):
     values: list[Any]
 
 
-def run_row(view: RunView) -> RunRow:
-    """Return a run as lists show it."""
-    return RunRow(**_row_fields(view))
+def run_row(view: RunView, columns: Sequence[Key] | None = None) -> RunRow:
+    """Return a run as lists show it; with `columns`, config and summary hold only these."""
+    if columns is None:
+        return RunRow(**_row_fields(view))
+    shown: dict[str, dict[str, Any]] = {"config": {}, "summary": {}}
+    for column in columns:
+        if column.root in shown:
+            shown[column.root] |= _column(view, column)
+    return RunRow(**(_row_fields(msgspec.structs.replace(view, config={}, summary={})) | shown))
+
+
+def _column(view: RunView, column: Key) -> dict[str, Any]:
+    key = column.key if column.aggregate is None else f"{column.key}.{column.aggregate}"
+    metric = view.metrics.get(column.key)
+    if column.aggregate is not None and metric is not None:
+        return {key: json_number(getattr(metric.stats, column.aggregate))}
+    value = look_up(view.config if column.root == "config" else view.summary, key)
+    return {} if value is MISSING else flat({key: value})
 
 
 def run_detail(view: RunView, details: RunDetails, files: list[KeptFile], n_lines: int, folder: str) -> RunDetail:
@@ -291,32 +302,6 @@ def console_search(found: ConsoleMatches) -> ConsoleSearch:
     """Return what a search found."""
     matches = [ConsoleMatch(number, text) for number, text in found.matches]
     return ConsoleSearch(found.n_matches, len(matches) == found.n_matches, matches)
-
-
-def project_rows(views: list[RunView]) -> list[ProjectRow]:
-    """Return the projects of these runs, newest activity first."""
-    rows: dict[str, ProjectRow] = {}
-    for view in views:
-        row = rows.setdefault(view.project, ProjectRow(view.project, 0, {}, 0.0))
-        row.n_runs += 1
-        row.states[view.state] = row.states.get(view.state, 0) + 1
-        row.updated_s = max(row.updated_s, view.updated_ns / 1e9)
-    return sorted(rows.values(), key=lambda row: (-row.updated_s, row.name))
-
-
-def metric_rows(views: list[RunView]) -> list[MetricRow]:
-    """Return the metrics of these runs, newest first; a definition of a newer run goes before that of an older."""
-    rows: dict[str, MetricRow] = {}
-    for view in views:
-        for key, metric in view.metrics.items():
-            row = rows.get(key)
-            if row is None:
-                row = rows[key] = MetricRow(key, 0, 0, metric.step_metric, metric.goal, metric.hidden)
-            row.n_runs += 1
-            row.n_points += metric.n_points
-            row.step_metric = row.step_metric or metric.step_metric
-            row.goal = row.goal or metric.goal
-    return [rows[key] for key in sorted(rows)]
 
 
 def _row_fields(view: RunView) -> dict[str, Any]:

@@ -7,7 +7,10 @@ import re
 import time
 from dataclasses import dataclass
 
+from tracker_core.journal_reader import FileBytes, JournalBytes
 from tracker_core.paths import JOURNAL_SUFFIX
+
+from .journal_source import JournalPath, JournalState
 
 _JOURNAL = re.compile(
     r"(?P<writer>[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})\.(?P<session>[0-9a-f]{32})" + re.escape(JOURNAL_SUFFIX)
@@ -17,18 +20,22 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MTIME_GRAIN_NS = 2_500_000_000
 # Network file systems may serve an old mtime: look regardless, this often.
 _FULL_SCAN_S = 30.0
+# A look into all runs' folders that takes longer than this is followed by a rest so many times as long.
+_LONG_LOOK_S = 0.02
+_RESTS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class JournalPath:
-    """A journal found. `name` is its path below the `runs` folder with forward slashes, which the index uses."""
+def journal_of(name: str) -> JournalPath | None:
+    """Return the journal of a name that a database keeps, with the name for its path; None where it is none."""
+    return _journal(name, name)
 
-    name: str
-    path: str
-    project_dir: str
-    run_id: str
-    writer: str
-    session: str
+
+def _journal(name: str, path: str) -> JournalPath | None:
+    parts = name.split("/")
+    match = _JOURNAL.fullmatch(parts[-1])
+    if match is None or len(parts) != 3 or not _RUN_ID.fullmatch(parts[1]):
+        return None
+    return JournalPath(name, path, parts[0], parts[1], match["writer"], match["session"])
 
 
 @dataclass(slots=True)
@@ -50,40 +57,77 @@ class JournalScan:
         self._root = os.path.join(folder, "runs")
         self._listings: dict[str, _Listing] = {}
         self._found: dict[str, dict[str, JournalPath]] = {}
+        self._found_in: dict[str, dict[str, JournalPath]] = {}
         self._full_scan_at = 0.0
+        self._look_at = 0.0
+        self._is_look_due = True
         self.was_full = False
 
     def scan(self) -> dict[str, JournalPath]:
         """Return the journals that are there now, by name. A folder that cannot be listed is as it was before."""
-        self.was_full = time.monotonic() >= self._full_scan_at
-        if self.was_full:
-            self._full_scan_at = time.monotonic() + _FULL_SCAN_S
+        began_s = time.monotonic()
+        self.was_full = began_s >= self._full_scan_at
+        self._is_look_due = self.was_full or began_s >= self._look_at
         self._visited: set[str] = set()
         found: dict[str, JournalPath] = {}
         for project_dir in self._list(self._root).folders:
-            project_path = os.path.join(self._root, project_dir)
-            for run_id in self._list(project_path).folders:
-                if _RUN_ID.fullmatch(run_id):
-                    found.update(self._journals(project_path, project_dir, run_id))
+            found.update(self._journals_of_project(project_dir))
         if self.was_full:
             for gone in self._listings.keys() - self._visited:
                 del self._listings[gone]
                 self._found.pop(gone, None)
+                self._found_in.pop(gone, None)
+        self._plan(began_s)
         return found
+
+    def _plan(self, began_s: float) -> None:
+        """Look into the folders of very many runs less often: new runs are seen at once, new processes of old later."""
+        ended_s = time.monotonic()
+        rest_s = _RESTS * (ended_s - began_s)
+        if self.was_full:
+            self._full_scan_at = ended_s + max(_FULL_SCAN_S, rest_s)
+        if self._is_look_due:
+            self._look_at = ended_s + rest_s if ended_s - began_s > _LONG_LOOK_S else 0.0
+
+    def _journals_of_project(self, project_dir: str) -> dict[str, JournalPath]:
+        path = os.path.join(self._root, project_dir)
+        before = self._listings.get(path)
+        listing = self._list(path)
+        if listing is before and not self._is_look_due and path in self._found_in:
+            return self._found_in[path]
+        found: dict[str, JournalPath] = {}
+        for run_id in listing.folders:
+            if _RUN_ID.fullmatch(run_id):
+                found.update(self._journals(path, project_dir, run_id))
+        self._found_in[path] = found
+        return found
+
+    def path_of(self, name: str) -> JournalPath:
+        """Return a journal that was found by its name. Raises KeyError where it is gone."""
+        return self._found[os.path.join(self._root, *name.split("/")[:2])][name]
+
+    def state(self, journal: JournalPath) -> JournalState:
+        """Return a journal's size and time. Raises OSError where it cannot be looked at."""
+        status = os.stat(journal.path)
+        return JournalState(status.st_size, status.st_mtime)
+
+    def open(self, path: str) -> JournalBytes:
+        """Open a journal. Raises OSError where it cannot be read."""
+        return FileBytes(path)
 
     def _journals(self, project_path: str, project_dir: str, run_id: str) -> dict[str, JournalPath]:
         run_path = os.path.join(project_path, run_id)
+        if not self._is_look_due and run_path in self._found:
+            return self._found[run_path]
         before = self._listings.get(run_path)
         listing = self._list(run_path)
         if listing is before and run_path in self._found:
             return self._found[run_path]
         journals = {}
         for file in listing.files:
-            match = _JOURNAL.fullmatch(file)
-            if match:
-                name = f"{project_dir}/{run_id}/{file}"
-                path = os.path.join(run_path, file)
-                journals[name] = JournalPath(name, path, project_dir, run_id, match["writer"], match["session"])
+            journal = _journal(f"{project_dir}/{run_id}/{file}", os.path.join(run_path, file))
+            if journal is not None:
+                journals[journal.name] = journal
         self._found[run_path] = journals
         return journals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from fastapi import Request
@@ -21,79 +21,25 @@ from .chart_wire import encode_binary, encode_json
 from .csv_cells import as_cell, seconds_text
 from .events import ChangeFeed
 from .folder import LocalFolder
-from .http_errors import TooLargeError, json_response
-from .http_models import (
-    Health,
-    MetricList,
-    ProjectList,
-    RunDetail,
-    RunList,
-    SeriesPoints,
-    metric_rows,
-    project_rows,
-    run_detail,
-    run_row,
-)
-from .run_search import search_page
-from .run_view import RunView, json_number
+from .http_body import read_body
+from .http_errors import json_response
+from .http_models import Health, RunDetail, SeriesPoints, run_detail
+from .routes_search import add_search_routes
+from .run_view import json_number
 from .series import Series
 
 PREFIX = "/api/v1"
-MAX_BODY_BYTES = 1 << 20
 
 _chart_decoder = msgspec.json.Decoder(ChartRequest)
 
 
-class RunRows:
-    """Rows of runs as encoded JSON, kept until the run changes: a list of 2,000 runs is asked for twice a second."""
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], tuple[RunView, msgspec.Raw]] = {}
-
-    def encoded(self, view: RunView) -> msgspec.Raw:
-        """Return the run's row."""
-        known = self._rows.get((view.project, view.id))
-        if known is not None and known[0] is view:
-            return known[1]
-        row = msgspec.Raw(msgspec.json.encode(run_row(view)))
-        self._rows[view.project, view.id] = (view, row)
-        return row
-
-
 def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) -> None:
     """Declare the API's routes."""
-    rows = RunRows()
+    add_search_routes(routes, folder, PREFIX)
 
     @routes.add("GET", f"{PREFIX}/health", Access.PUBLIC, **documented(Health))
     async def health() -> Response:
         return json_response(Health("ok", __version__))
-
-    @routes.add("GET", f"{PREFIX}/projects", Access.SIGNED_IN, **documented(ProjectList))
-    def projects() -> Response:
-        return json_response(ProjectList(project_rows(folder.runs())))
-
-    @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs", Access.SIGNED_IN, **documented(RunList))
-    def runs(
-        project: str,
-        filter: str | None = None,
-        sort: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Response:
-        views = folder.runs(project)
-        if filter is None and sort is None and limit is None and cursor is None:
-            return json_response({"runs": [rows.encoded(view) for view in views]})
-
-        def environment_of(view: RunView) -> dict[str, Any]:
-            return folder.details(view.project, view.id).environment
-
-        page = search_page(views, filter, sort, limit, cursor, environment_of)
-        found = [rows.encoded(view) for view in page.runs]
-        return json_response({"runs": found, "n_matching": page.n_matching, "next_cursor": page.next_cursor})
-
-    @routes.add("GET", f"{PREFIX}/projects/{{project}}/metrics", Access.SIGNED_IN, **documented(MetricList))
-    def metrics(project: str) -> Response:
-        return json_response(MetricList(metric_rows(folder.runs(project))))
 
     @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs/{{run_id}}", Access.SIGNED_IN, **documented(RunDetail))
     def run(project: str, run_id: str, writer: str | None = None) -> Response:
@@ -117,7 +63,7 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
 
     @routes.add("POST", f"{PREFIX}/projects/{{project}}/chart", Access.SIGNED_IN, **chart_options)
     async def chart(project: str, request: Request) -> Response:
-        wanted = _chart_decoder.decode(await _body(request))
+        wanted = _chart_decoder.decode(await read_body(request))
         is_json = "application/json" in request.headers.get("accept", "")
         return await run_in_threadpool(_draw, folder, project, wanted, is_json)
 
@@ -142,15 +88,6 @@ def _notice_number(text: str | None) -> int | None:
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise UsageError("Last-Event-ID", repr(text)[:100], "the id of an event", "leave it out to begin now")
     return int(text)
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLargeError(MAX_BODY_BYTES)
-    return bytes(body)
 
 
 def _as_points(key: str, series: Series) -> SeriesPoints:

@@ -28,10 +28,11 @@ def rows_of_block(block: RowBlock, keys: frozenset[str] | None) -> Iterator[tupl
     return _rows(block.sequences, block.steps, block.wall_time_ns, columns)
 
 
-def rows_of_chunk(chunk: SealedRows, keys: frozenset[str] | None) -> Iterator[tuple[int, Row]]:
-    """Yield (sequence, row) for each row of a sealed chunk."""
+def rows_of_chunk(chunk: SealedRows, keys: frozenset[str] | None, first: int = 0) -> Iterator[tuple[int, Row]]:
+    """Yield (sequence, row) for each row of a sealed chunk from sequence number `first` on."""
     columns = {key: values for key, values in chunk.columns.items() if keys is None or key in keys}
-    return _rows(chunk.sequences, chunk.steps, chunk.wall_time_ns, columns)
+    rows = _rows(chunk.sequences, chunk.steps, chunk.wall_time_ns, columns)
+    return rows if first == 0 else (item for item in rows if item[0] >= first)
 
 
 def _rows(

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,19 +27,20 @@ from .filter_syntax import SearchError, parse_filter, parse_path
 from .filter_tree import Field, Filter, Path, format_path
 from .run_view import RunView
 
+T = TypeVar("T")
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 _MAX_CURSOR_CHARACTERS = 4000
-_N_TEXT_CHARACTERS = 200
-_N_ITEMS = 50
-_NUMBER, _TEXT, _OTHER, _NAN, _NONE = range(5)
+N_TEXT_CHARACTERS = 200
+N_ITEMS = 50
+# By what kind of value runs are sorted first.
+NUMBER_RANK, TEXT_RANK, OTHER_RANK, NAN_RANK, NONE_RANK = range(5)
 _CURSOR_VERSION = 1
 
 # The place of a run: kind and value of what it is sorted by, then what settles ties.
 Place: TypeAlias = tuple[int, Any, int, str, str]
-_Ranked: TypeAlias = tuple[int, Any, RunView]
+Placed: TypeAlias = tuple[Place, RunView]
 _TIES = operator.attrgetter("created_ns", "id", "project")
-_VALUE = operator.itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,17 @@ NEWEST_FIRST = Order(Field("created"), is_descending=True)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Runs that follow one another in the order; `n_matching` is of all pages, `next_cursor` None on the last."""
+    """Runs that follow one another in the order.
+
+    Attributes:
+        runs: the runs.
+        n_matching: how many there are on all pages.
+        next_place: where the next page begins, None on the last; `next_cursor` is the same as text.
+    """
 
     runs: list[RunView]
     n_matching: int
+    next_place: Place | None
     next_cursor: str | None
 
 
@@ -84,14 +94,75 @@ def parse_order(text: str | None) -> Order:
     return Order(parse_path(text))
 
 
+@dataclass(frozen=True, slots=True)
+class SettledRuns:
+    """Runs that are found elsewhere than in memory, such as in a database.
+
+    Attributes:
+        page: the runs that match a filter behind a place, or from the first on, in an order, at most so many.
+        count: how many match. In both the last argument is what "2 days ago" counts from, seconds since 1970.
+    """
+
+    page: Callable[[Filter, Order, Place | None, int, float], Sequence[Placed]]
+    count: Callable[[Filter, float], int]
+
+
+NO_SETTLED_RUNS = SettledRuns(lambda *_: [], lambda *_: 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is searched for.
+
+    Args:
+        tree: which runs.
+        order: in which order.
+        name: tells this search from others, for its cursors.
+        now_s: what "2 days ago" counts from, seconds since 1970.
+    """
+
+    tree: Filter
+    order: Order
+    name: str
+    now_s: float
+
+
+def parse_search(filter: str | None, sort: str | None) -> Search:
+    """Return the search that a filter, see docs/filters.md, and a sort key, see `parse_order`, mean.
+
+    Raises:
+        SearchError: one of these is wrong.
+    """
+    return search_of(filter, parse_order(sort))
+
+
+def search_of(filter: str | None, order: Order) -> Search:
+    """Return the search that a filter means in an order; raises SearchError where the filter is wrong."""
+    return Search(parse_filter(filter or ""), order, _search_name(filter or "", order), time.time())
+
+
 def matching_runs(
-    views: Iterable[RunView], tree: Filter, order: Order = NEWEST_FIRST, environment_of: Environment = no_environment
+    views: Iterable[RunView],
+    tree: Filter,
+    order: Order = NEWEST_FIRST,
+    environment_of: Environment = no_environment,
+    now_s: float | None = None,
 ) -> list[RunView]:
     """Return the runs that match, in this order."""
+    return [view for _, view in placed_runs(views, tree, order, environment_of, now_s)]
+
+
+def placed_runs(
+    views: Iterable[RunView],
+    tree: Filter,
+    order: Order,
+    environment_of: Environment = no_environment,
+    now_s: float | None = None,
+) -> list[Placed]:
+    """Return the runs that match, each with its place, in this order."""
     environment_of = _remembered(environment_of)
-    matches = compile_filter(tree, environment_of)
-    found = [view for view in views if matches(view)]
-    return [view for _, _, view in _in_order(found, order, environment_of)]
+    matches = compile_filter(tree, environment_of, now_s)
+    return _in_order([view for view in views if matches(view)], order, environment_of)
 
 
 def search_page(
@@ -101,35 +172,51 @@ def search_page(
     limit: int | None = None,
     cursor: str | None = None,
     environment_of: Environment = no_environment,
+    settled: SettledRuns = NO_SETTLED_RUNS,
 ) -> Page:
     """Return one page of the runs that match.
 
     Args:
-        views: all runs.
+        views: all runs that are in memory.
         filter: see docs/filters.md; None or "" takes every run.
         sort: see `parse_order`.
         limit: at most so many, 1 to `MAX_LIMIT`. Default `DEFAULT_LIMIT`.
         cursor: the `next_cursor` of the page before, of the same filter and sort.
-        environment_of: gives the environment of a run; asked at most once a run.
+        environment_of: gives the environment of a run in memory; asked at most once a run.
+        settled: all other runs.
 
     Raises:
         SearchError: one of these is wrong.
     """
-    size = _checked_limit(limit)
-    tree, order = parse_filter(filter or ""), parse_order(sort)
-    name = _search_name(filter or "", order)
-    after = _place_of_cursor(cursor, name) if cursor else None
-    environment_of = _remembered(environment_of)
-    matches = compile_filter(tree, environment_of)
-    ranked = _in_order([view for view in views if matches(view)], order, environment_of)
-    first = _first_behind(ranked, after, order) if after else 0
-    page = ranked[first : first + size]
-    has_more = first + size < len(ranked)
-    next_cursor = _cursor_of(_place(page[-1]), name) if has_more else None
-    return Page([view for _, _, view in page], len(ranked), next_cursor)
+    size = checked_limit(limit)
+    search = parse_search(filter, sort)
+    after = place_of_cursor(cursor, search.name) if cursor else None
+    return page_of(search, views, after, size, environment_of, settled)
 
 
-def _checked_limit(limit: int | None) -> int:
+def page_of(
+    search: Search,
+    views: Iterable[RunView],
+    after: Place | None,
+    size: int,
+    environment_of: Environment = no_environment,
+    settled: SettledRuns = NO_SETTLED_RUNS,
+) -> Page:
+    """Return the first `size` runs that match behind a place; for the rest see `search_page`."""
+    order, now_s = search.order, search.now_s
+    live = placed_runs(views, search.tree, order, environment_of, now_s)
+    n_matching = len(live) + settled.count(search.tree, now_s)
+    found: list[Placed] = [*behind(live, after, order)[: size + 1]]
+    found += settled.page(search.tree, order, after, size + 1, now_s)
+
+    found.sort(key=sort_key(order))
+    place = found[size - 1][0] if len(found) > size else None
+    cursor = None if place is None else _cursor_of(place, search.name)
+    return Page([view for _, view in found[:size]], n_matching, place, cursor)
+
+
+def checked_limit(limit: int | None) -> int:
+    """Return how many runs a page holds; raises SearchError for what is none or beyond the bounds."""
     if limit is None:
         return DEFAULT_LIMIT
     if not 1 <= limit <= MAX_LIMIT:
@@ -140,40 +227,52 @@ def _checked_limit(limit: int | None) -> int:
 
 def _rank(value: Any) -> tuple[int, Any]:
     if isinstance(value, (int, float)):
-        return (_NUMBER, value + 0) if value == value else (_NAN, 0)
+        return (NUMBER_RANK, value + 0) if value == value else (NAN_RANK, 0)
     if isinstance(value, str):
-        return _TEXT, value[:_N_TEXT_CHARACTERS]
+        return TEXT_RANK, value[:N_TEXT_CHARACTERS]
     if value is None or not is_value(value):
-        return _NONE, 0
-    return _OTHER, str(value[:_N_ITEMS] if isinstance(value, list) else value)[:_N_TEXT_CHARACTERS]
+        return NONE_RANK, 0
+    return OTHER_RANK, str(value[:N_ITEMS] if isinstance(value, list) else value)[:N_TEXT_CHARACTERS]
 
 
-def _in_order(views: Iterable[RunView], order: Order, environment_of: Environment) -> list[_Ranked]:
-    read: Reader = reader_of(order.path, environment_of)
-    kinds: dict[int, list[_Ranked]] = {}
+def _in_order(views: Iterable[RunView], order: Order, environment_of: Environment) -> list[Placed]:
+    place_of = placer_of(order, environment_of)
+    ranks: dict[int, list[Placed]] = {}
     for view in sorted(views, key=_TIES):
-        kind, value = _rank(read(view))
-        kinds.setdefault(kind, []).append((kind, value, view))
-    for found in kinds.values():
-        found.sort(key=_VALUE, reverse=order.is_descending)  # stable: ties stay as they are
-    return [item for kind in sorted(kinds) for item in kinds[kind]]
+        place = place_of(view)
+        ranks.setdefault(place[0], []).append((place, view))
+    for found in ranks.values():
+        found.sort(key=lambda placed: placed[0][1], reverse=order.is_descending)  # stable: ties stay as they are
+    return [placed for rank in sorted(ranks) for placed in ranks[rank]]
 
 
-def _place(item: _Ranked) -> Place:
-    kind, value, view = item
-    return kind, value, view.created_ns, view.id, view.project
+def placer_of(order: Order, environment_of: Environment = no_environment) -> Callable[[RunView], Place]:
+    """Return the function that gives the place of a run in an order."""
+    read: Reader = reader_of(order.path, environment_of)
+    return lambda view: (*_rank(read(view)), view.created_ns, view.id, view.project)
 
 
-def _first_behind(ranked: Sequence[_Ranked], after: Place, order: Order) -> int:
-    """Return where the first run behind a place is, by bisection."""
-    low, high = 0, len(ranked)
+def sort_key(order: Order) -> Callable[[tuple[Place, Any]], Any]:
+    """Return the key by which what has a place in front is sorted."""
+
+    def compare(one: tuple[Place, Any], two: tuple[Place, Any]) -> int:
+        return _compare(one[0], two[0], order.is_descending)
+
+    return functools.cmp_to_key(compare)
+
+
+def behind(placed: Sequence[tuple[Place, T]], after: Place | None, order: Order) -> Sequence[tuple[Place, T]]:
+    """Return those of these, which are in order, that are behind a place."""
+    if after is None:
+        return placed
+    low, high = 0, len(placed)
     while low < high:
         middle = (low + high) // 2
-        if _compare(_place(ranked[middle]), after, order.is_descending) <= 0:
+        if _compare(placed[middle][0], after, order.is_descending) <= 0:
             low = middle + 1
         else:
             high = middle
-    return low
+    return placed[low:]
 
 
 def _compare(one: Place, two: Place, is_descending: bool) -> int:
@@ -190,12 +289,12 @@ def _search_name(filter: str, order: Order) -> str:
 
 def _cursor_of(place: Place, search: str) -> str:
     kind, value, created_ns, run_id, project = place
-    text = value if kind in (_TEXT, _OTHER) else repr(value)
+    text = value if kind in (TEXT_RANK, OTHER_RANK) else repr(value)
     content = msgspec.json.encode(_Cursor(_CURSOR_VERSION, search, kind, text, created_ns, run_id, project))
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def _place_of_cursor(text: str, search: str) -> Place:
+def place_of_cursor(text: str, search: str) -> Place:
     """Return the place a cursor names. Every field is checked: a forged one can be no more than another place."""
     if len(text) > _MAX_CURSOR_CHARACTERS or not re.fullmatch(r"[A-Za-z0-9_-]+", text):
         raise _wrong_cursor("a text that is none")
@@ -211,14 +310,14 @@ def _place_of_cursor(text: str, search: str) -> Place:
 
 
 def _cursor_value(kind: int, text: str) -> Any:
-    if kind == _NUMBER:
+    if kind == NUMBER_RANK:
         number = int(text) if re.fullmatch(r"-?[0-9]{1,400}", text) else float(text)
         if number != number or repr(number) != text:
             raise ValueError("not as written here")
         return number
-    if kind in (_TEXT, _OTHER):
+    if kind in (TEXT_RANK, OTHER_RANK):
         return text
-    if kind in (_NAN, _NONE):
+    if kind in (NAN_RANK, NONE_RANK):
         return 0
     raise ValueError("no such kind")
 

@@ -45,6 +45,69 @@ class SeriesPart:
     sequences: Callable[[], NDArray[np.int64]]
 
 
+@dataclass(frozen=True, slots=True)
+class PointPart:
+    """Points of one journal in sequence order: `x` is int64[n], steps or times. `sequences` as in `SeriesPart`."""
+
+    first_sequence: int
+    last_sequence: int
+    x: NDArray[np.int64]
+    values: NDArray[Any]
+    sequences: Callable[[], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Points in ascending x, ties in the order logged: journal after journal, within each by sequence number.
+
+    Attributes:
+        x: int64[n].
+        values: float64[n].
+        sequences: int64[n], of the rows; empty unless asked for.
+    """
+
+    x: NDArray[np.int64]
+    values: NDArray[np.float64]
+    sequences: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def join_points(journals: Sequence[Sequence[PointPart]], with_sequences: bool = False) -> Points:
+    """Return the points of all journals of a line, by x.
+
+    Args:
+        journals: per journal, in the order of its sessions, its parts in any order.
+        with_sequences: whether `sequences` are wanted, which makes sense for one journal.
+    """
+    parts: list[PointPart] = []
+    for journal in journals:
+        ordered = sorted(journal, key=lambda part: part.first_sequence)
+        is_in_order = all(one.last_sequence < other.first_sequence for one, other in pairwise(ordered))
+        parts.extend(ordered if is_in_order else [_interleaved(ordered)])
+    nothing = np.empty(0, np.int64)
+    if not parts:
+        return Points(nothing, np.empty(0), nothing)
+    x = np.concatenate([part.x for part in parts])
+    values = np.concatenate([widen(part.values).astype(np.float64, copy=False) for part in parts])
+    sequences = np.concatenate([part.sequences() for part in parts]) if with_sequences else nothing
+    if bool((x[1:] >= x[:-1]).all()):
+        return Points(x, values, sequences)
+    order = np.argsort(x, kind="stable")
+    return Points(x[order], values[order], sequences[order] if with_sequences else nothing)
+
+
+def _interleaved(parts: Sequence[PointPart]) -> PointPart:
+    """Return parts of one journal whose sequences lie between one another's as one."""
+    sequences = np.concatenate([part.sequences() for part in parts])
+    order = np.argsort(sequences, kind="stable")
+    sequences = sequences[order]
+    x = np.concatenate([part.x for part in parts])[order]
+    values = np.concatenate([widen(part.values).astype(np.float64, copy=False) for part in parts])[order]
+    return PointPart(int(sequences[0]), int(sequences[-1]), x, values, lambda: sequences)
+
+
 def join_parts(journals: Sequence[Sequence[SeriesPart]], with_order: bool = True) -> Series:
     """Return the parts as one series: journal after journal, within each by sequence number.
 

@@ -57,6 +57,23 @@ def ema(values: Floats, weight: float) -> Floats:
     return _over_finite(values, smooth)
 
 
+def ema_of_means(means: Floats, counts: NDArray[np.int64], weight: float) -> Floats:
+    """Return what `ema` is at the last of each group of neighbouring points, of which all but the mean is forgotten.
+
+    Args:
+        means: float64[n], finite.
+        counts: int64[n], how many points each stands for, above zero.
+        weight: as for `ema`.
+    """
+    if weight == 0.0 or not len(means):
+        return means.copy()
+    decays = weight ** counts.astype(np.float64)
+    running = decayed_sums((means * (1.0 - decays))[None], decays)[0]
+    average = running / -np.expm1(np.cumsum(counts) * np.log(weight))
+    clipped: Floats = np.clip(average, means.min(), means.max())
+    return clipped
+
+
 def time_weighted_ema(x: NDArray[Any], values: Floats, half_life: float) -> Floats:
     """Return the average of the points up to each, whose weight halves with every `half_life` of distance in x.
 

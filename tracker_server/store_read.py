@@ -1,4 +1,4 @@
-"""The only module that reads the index, over a read-only connection and without any lock.
+"""Read sealed rows, output and files from the index.
 
 Every query reads, in one read transaction, the chunks and up to which sequence number they go, so that the caller can
 add exactly the rows that it has in memory from there on.
@@ -6,9 +6,6 @@ add exactly the rows that it has in memory from there on.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import urllib.parse
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +14,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, create_engine, event, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import StaticPool
 
 from .chunk_codec import decode_column
 from .console_chunks import ConsoleChunk, ConsoleLines, decode_lines, decode_numbers
 from .kept_files import KeptFile
+from .run_view import RunView
 from .series import SeriesPart
+from .store_connection import IndexDatabase
+from .store_lines import SealedMetric
+from .store_runs import project_list, read_runs, settled_runs
 from .store_schema import (
     INDEX_VERSION,
     console_chunk,
@@ -35,6 +35,7 @@ from .store_schema import (
     row_chunk,
     value_chunk,
 )
+from .store_sqlite import SqliteIndex
 
 _CACHE_BYTES = 128 << 20
 
@@ -44,6 +45,9 @@ _METRIC_ID = select(metric.c.metric_id).where(metric.c.key == bindparam("key"))
 _JOURNAL_IDS = select(journal.c.journal_id, journal.c.path, journal.c.next_sequence).where(
     journal.c.path.in_(bindparam("paths", expanding=True))
 )
+_JOURNALS = select(
+    journal.c.path, journal.c.sealed_offset, journal.c.next_sequence, journal.c.is_closed, journal.c.fold
+).where(journal.c.path.in_(bindparam("paths", expanding=True)))
 _COLUMNS = (
     select(
         value_chunk.c.journal_id,
@@ -85,51 +89,70 @@ class SealedColumns:
 
 
 class IndexReader:
-    """Reads the index of one tracker folder. Not thread-safe.
+    """Reads an index. Not thread-safe.
 
-    An index that is not there, is of another version or cannot be read is as good as an empty one.
+    An index that is not there or is of another version is as good as an empty one.
+
+    Args:
+        index: where the index is, or the tracker folder that has it.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._path = os.path.join(folder, "index.sqlite")
-        self._connection: Connection | None = None
-        self._identity: tuple[int, ...] | None = None
-        self._is_immutable = False
+    def __init__(self, index: str | IndexDatabase) -> None:
+        database = SqliteIndex(index) if isinstance(index, str) else index
+        self._reading = database.reading()
         self._build = ""
         self._cache: OrderedDict[tuple[int, str | int], NDArray[Any]] = OrderedDict()
         self._cache_bytes = 0
 
     def close(self) -> None:
         """Close the connection; the next query opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection.engine.dispose()
-        self._connection = None
-        self._identity = None
+        self._reading.close()
         self._forget()
 
-    def journals(self) -> list[SealedJournal]:
-        """Return every journal that has sealed rows."""
-        with self._transaction() as connection:
+    def build(self) -> str:
+        """Return what names this build of the index, "" where there is none."""
+        with self.transaction() as connection:
+            return "" if connection is None else self._build
+
+    def paths(self) -> list[str]:
+        """Return the path of every journal of which something is sealed."""
+        with self.transaction() as connection:
+            return [] if connection is None else list(connection.execute(select(journal.c.path)).scalars())
+
+    def settled(self) -> dict[tuple[str, str], tuple[tuple[str, int], ...]]:
+        """Return the settled runs by project and id: of each its journals and their sizes in bytes."""
+        with self.transaction() as connection:
+            return {} if connection is None else {run.key: run.journals for run in settled_runs(connection)}
+
+    def settled_projects(self) -> list[tuple[str, int, int]]:
+        """Return name, number of settled runs and time of the last sign of life, in ns, of every project."""
+        with self.transaction() as connection:
+            return [] if connection is None else project_list(connection)
+
+    def settled_views(self, project: str | None) -> list[RunView]:
+        """Return the settled runs of a project, or all, newest first."""
+        with self.transaction() as connection:
+            return [] if connection is None else list(read_runs(connection, project))
+
+    def journals(self, paths: Sequence[str]) -> dict[str, SealedJournal]:
+        """Return how far each of these journals is sealed, if it is at all, by path."""
+        found: dict[str, SealedJournal] = {}
+        with self.transaction() as connection:
             if connection is None:
-                return []
-            columns = (journal.c.path, journal.c.sealed_offset, journal.c.next_sequence, journal.c.is_closed)
-            return [SealedJournal(*row) for row in connection.execute(select(*columns, journal.c.fold))]
+                return found
+            for start in range(0, len(paths), 10_000):
+                for row in connection.execute(_JOURNALS, {"paths": paths[start : start + 10_000]}):
+                    found[row.path] = SealedJournal(*row)
+        return found
 
     def journal(self, path: str) -> SealedJournal | None:
         """Return how far one journal is sealed, or None."""
-        with self._transaction() as connection:
-            if connection is None:
-                return None
-            columns = (journal.c.path, journal.c.sealed_offset, journal.c.next_sequence, journal.c.is_closed)
-            query = select(*columns, journal.c.fold).where(journal.c.path == path)
-            row = connection.execute(query).one_or_none()
-            return None if row is None else SealedJournal(*row)
+        return self.journals([path]).get(path)
 
     def columns(self, paths: Sequence[str], key: str, is_system: bool = False) -> dict[str, SealedColumns]:
         """Return the sealed part of a metric for each of the journals; an unsealed one has no parts."""
         found = {path: SealedColumns() for path in paths}
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if connection is None:
                 return found
             names = self._journal_ids(connection, found)
@@ -141,10 +164,31 @@ class IndexReader:
                 found[names[journal_id]].parts.append(self._column(metric_id, *row))
         return found
 
+    @contextmanager
+    def metric(self, paths: Sequence[str], key: str, is_system: bool = False) -> Iterator[SealedMetric]:
+        """Open a metric of these journals for several queries, all in one read transaction."""
+        ends = {path: SealedColumns() for path in paths}
+        with self.transaction() as connection:
+            names: dict[int, str] = {}
+            metric_id = None
+            if connection is not None:
+                names = self._journal_ids(connection, ends)
+                metric_id = connection.execute(_METRIC_ID, {"key": key}).scalar()
+            sequences = {path: end.next_sequence for path, end in ends.items()}
+            yield SealedMetric(connection, metric_id, names, sequences, is_system, self._decoded)
+
+    def ends(self, paths: Sequence[str]) -> dict[str, int]:
+        """Return the sequence number behind the last sealed record of each of these journals that has any."""
+        found = {path: SealedKeys() for path in paths}
+        with self.transaction() as connection:
+            if connection is not None:
+                self._journal_ids(connection, found)
+        return {path: sealed.next_sequence for path, sealed in found.items() if sealed.next_sequence}
+
     def keys_in_order(self, path: str, is_system: bool = False) -> SealedKeys:
         """Return the chunks of a journal by key set, for reading whole rows."""
         keys = SealedKeys()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             names = {} if connection is None else self._journal_ids(connection, {path: keys})
             if connection is None or not names:
                 return keys
@@ -157,9 +201,12 @@ class IndexReader:
             keys.chunks = [tuple(row) for row in connection.execute(query)]
         return keys
 
-    def rows(self, chunk_id: int, build: str) -> SealedRows | None:
-        """Return one chunk of this build of the index with all its metrics, or None where it is gone."""
-        with self._transaction() as connection:
+    def rows(self, chunk_id: int, build: str, first: int = 0, n_columns: int | None = None) -> SealedRows | None:
+        """Return one chunk of this build of the index, or None where it is gone.
+
+        It has all its metrics, or at most `n_columns` of them from the one at place `first` on.
+        """
+        with self.transaction() as connection:
             if connection is None or self._build != build:
                 return None
             row = connection.execute(select(row_chunk).where(row_chunk.c.chunk_id == chunk_id)).one_or_none()
@@ -170,6 +217,8 @@ class IndexReader:
                 .join(metric, metric.c.metric_id == value_chunk.c.metric_id)
                 .where(value_chunk.c.chunk_id == chunk_id)
                 .order_by(value_chunk.c.value_id)
+                .offset(first)
+                .limit(n_columns)
             )
             columns = {key: decode_column(data, row.n_rows) for key, data in connection.execute(query)}
             return SealedRows(
@@ -182,7 +231,7 @@ class IndexReader:
     def console(self, path: str) -> SealedConsole:
         """Return the chunks of a journal's output, in the order written, without their lines."""
         found = SealedConsole()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             names = {} if connection is None else self._journal_ids(connection, {path: found})
             if connection is None or not names:
                 return found
@@ -200,7 +249,7 @@ class IndexReader:
 
     def console_lines(self, chunk_id: int, build: str) -> ConsoleLines | None:
         """Return the lines of one chunk of this build of the index, or None where it is gone."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if connection is None or self._build != build:
                 return None
             names = [field.name for field in fields(ConsoleChunk)]
@@ -211,7 +260,7 @@ class IndexReader:
     def files(self, path: str) -> SealedFiles:
         """Return the files that a journal says were kept."""
         found = SealedFiles()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             names = {} if connection is None else self._journal_ids(connection, {path: found})
             if connection is None or not names:
                 return found
@@ -269,18 +318,14 @@ class IndexReader:
         self._cache_bytes = 0
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection | None]:
-        """Open one read transaction; yields None without a usable index."""
-        connection = self._connect()
-        if connection is None:
-            yield None
-            return
-        try:
-            with connection.begin():
-                yield connection if self._is_usable(connection) else None
-        except DatabaseError as error:
-            self.close()
-            raise IndexUnreadableError(f"{self._path}: {error.orig}") from error
+    def transaction(self) -> Iterator[Connection | None]:
+        """Open one read transaction, for the queries of other modules too; yields None without a usable index.
+
+        Raises:
+            IndexUnreadableError: the database failed.
+        """
+        with self._reading.transaction() as connection:
+            yield connection if connection is not None and self._is_usable(connection) else None
 
     def _is_usable(self, connection: Connection) -> bool:
         try:
@@ -291,34 +336,6 @@ class IndexReader:
             self._forget()
             self._build = info.get("build", "")
         return info.get("version") == INDEX_VERSION
-
-    def _connect(self) -> Connection | None:
-        try:
-            status = os.stat(self._path)
-        except OSError:
-            self.close()
-            return None
-        # What was opened as immutable must be opened again when somebody changed it all the same.
-        changed_ns = status.st_mtime_ns if self._is_immutable else 0
-        identity = (status.st_dev, status.st_ino, changed_ns)
-        if self._connection is not None and identity == self._identity:
-            return self._connection
-        self.close()
-        for options in ("mode=ro", "mode=ro&immutable=1"):
-            # Without the other's WAL a read would miss what is in it, or meet it half checkpointed.
-            if "immutable" in options and _has_content(self._path + "-wal"):
-                break
-            connection = _open(self._path, options)
-            if connection is not None:
-                self._is_immutable = "immutable" in options
-                changed_ns = status.st_mtime_ns if self._is_immutable else 0
-                self._connection, self._identity = connection, (status.st_dev, status.st_ino, changed_ns)
-                return connection
-        return None
-
-
-class IndexUnreadableError(Exception):
-    """The index failed during a read; the next read opens it anew."""
 
 
 @dataclass(slots=True)
@@ -366,28 +383,3 @@ class SealedFiles:
 
     next_sequence: int = 0
     files: list[KeptFile] = field(default_factory=list)
-
-
-def _has_content(path: str) -> bool:
-    try:
-        return os.stat(path).st_size > 0
-    except OSError:
-        return False
-
-
-def _open(path: str, options: str) -> Connection | None:
-    uri = f"file:{urllib.parse.quote(path)}?{options}"
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
-
-    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=StaticPool)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    try:
-        connection = engine.connect()
-        with connection.begin():
-            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
-    except DatabaseError:
-        engine.dispose()
-        return None
-    return connection

@@ -16,10 +16,11 @@ from tracker_core.paths import make_folder
 from tracker_core.settings import load_settings
 
 from .events import ChangeFeed
-from .folder import LocalFolder
 from .http_app import make_app
 from .local_auth import LocalAuth, load_token, save_ui_file
+from .open_folder import open_folder
 from .static_files import Dashboard, dashboard_folder
+from .trash_keeper import TrashKeeper
 
 DEFAULT_PORT = 7007
 _PORTS_TRIED = 100
@@ -32,6 +33,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     on_ready: Callable[[str], None] | None = None,
+    database_url: str | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
@@ -40,20 +42,24 @@ def serve(
         host: the address to listen on.
         port: where this port is taken, the next free one is used; 0 takes any.
         on_ready: called once, when requests are answered, with an address that signs its first visitor in.
+        database_url: the PostgreSQL database that holds the store. Default: files of the folder.
 
     Raises:
         OSError: no port could be had.
+        UsageError: the database cannot be used.
     """
-    server = UiServer(dir, host, port)
+    server = UiServer(dir, host, port, database_url)
     try:
         server.run(lambda: on_ready(server.login_url()) if on_ready else None)
     finally:
         server.close()
 
 
-def run_in_background(dir: str | os.PathLike[str], port: int = 0, host: str = "127.0.0.1") -> UiServer:
+def run_in_background(
+    dir: str | os.PathLike[str], port: int = 0, host: str = "127.0.0.1", database_url: str | None = None
+) -> UiServer:
     """Serve from a thread of this process; returns once requests are answered. Call `close()` on the result."""
-    server = UiServer(dir, host, port)
+    server = UiServer(dir, host, port, database_url)
     server.start()
     return server
 
@@ -67,8 +73,14 @@ class UiServer:
         folder: what it serves.
     """
 
-    def __init__(self, dir: str | os.PathLike[str], host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
-        self.folder = LocalFolder(dir)
+    def __init__(
+        self,
+        dir: str | os.PathLike[str],
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        database_url: str | None = None,
+    ) -> None:
+        self.folder = open_folder(dir, database_url)
         try:
             make_folder(self.folder.path)
         except OSError:
@@ -80,6 +92,7 @@ class UiServer:
         self.auth = LocalAuth(load_token(ui_file), [host, *load_settings().allowed_hosts])
         save_ui_file(ui_file, self.auth.token, self.port)
         self.feed = ChangeFeed(self.folder)
+        self._trash = TrashKeeper(self.folder, load_settings().trash_days)
         self.dashboard = Dashboard(dashboard_folder())
         self.app = make_app(self.folder, self.feed, self.auth, self.dashboard)
         config = uvicorn.Config(
@@ -107,6 +120,7 @@ class UiServer:
     def run(self, on_started: Callable[[], object] | None = None) -> None:
         """Serve in this thread until told to stop; Ctrl-C and SIGTERM do where this is the main thread."""
         self.feed.start()
+        self._trash.start()
         self._server.on_started = on_started
         try:
             self._server.run([self._socket])
@@ -125,6 +139,7 @@ class UiServer:
         """Stop serving, end all streams and let go of the folder."""
         self._server.should_exit = True
         self.feed.close()
+        self._trash.close()
         if self._thread is not None:
             self._thread.join(timeout=10.0)
         self._socket.close()

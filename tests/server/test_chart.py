@@ -130,6 +130,7 @@ def test_the_binary_and_the_json_answer_hold_the_same(tracker_dir):
     binary = decode_chart(encode_binary(chart))
     plain = json.loads(encode_json(chart))
     assert binary["n_x"] == len(binary["x"]) == 4 and binary["exact"] is True
+    assert binary["x_error"] == plain["x_error"] == 0
     assert binary["runs"][1]["cells"]["last"].dtype == np.float32
     for entry in plain["arrays"]:
         found = binary["x"] if entry["name"] == "x" else binary["runs"][entry["run"]]["cells"][entry["name"]]

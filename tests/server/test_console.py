@@ -281,7 +281,7 @@ def test_a_million_lines_are_cheap_to_page_through_and_to_search(tracker_dir):
         journal.lines(*[f"step {i} loss 0.1" for i in range(start, start + 500)], first=start)
     journal.lines("last", first=1_000_000)
     folder = opened(tracker_dir)
-    [tail] = folder._tails.values()
+    [tail] = folder._runs._tails.values()
     assert len(tail.console.open_lines()) < 20_000 and len(tail.console.chunks) < 10
     console = folder.console("p", "a")
     assert console.window(654_321, 500).lines[0].text == "step 654321 loss 0.1"

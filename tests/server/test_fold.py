@@ -45,7 +45,7 @@ def test_aggregates_are_those_of_one_value_at_a_time_however_the_rows_are_split(
             if key in row:
                 model.add(row[key])
         found = fold.metrics[key].stats
-        for name in MetricStats.__dataclass_fields__:
+        for name in MetricStats.__struct_fields__:
             assert same(getattr(found, name), getattr(model, name)), name
     assert fold.n_rows == len(rows)
 

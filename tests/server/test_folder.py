@@ -245,8 +245,8 @@ def test_a_removed_run_disappears_also_from_the_index(tracker_dir):
     assert [view.id for view in folder.runs()] == ["a"]
     with pytest.raises(NotFoundError, match="no run p/b"):
         folder.run("p", "b")
-    journals = folder._index._reader.journals()
-    assert [row.path.split("/")[1] for row in journals] == ["a"]
+    journals = folder._index._reader.paths()
+    assert [path.split("/")[1] for path in journals] == ["a"]
 
 
 def test_a_run_removed_while_nobody_looked_disappears_from_the_index(tracker_dir):
@@ -259,7 +259,7 @@ def test_a_run_removed_while_nobody_looked_disappears_from_the_index(tracker_dir
     shutil.rmtree(tracker_dir / "runs" / "p" / "a")
     again = LocalFolder(tracker_dir)
     again.refresh()
-    assert again.runs() == [] and again._index._reader.journals() == []
+    assert again.runs() == [] and again._index._reader.paths() == []
 
 
 def test_a_damaged_journal_shows_its_damage_and_stops_no_other(tracker_dir):
@@ -347,7 +347,7 @@ def test_an_index_of_garbage_is_built_anew(tracker_dir):
     folder.close()
     again = LocalFolder(tracker_dir)
     again.refresh()
-    assert values_of(again) == [1.0] and len(again._index._reader.journals()) == 1
+    assert values_of(again) == [1.0] and len(again._index._reader.paths()) == 1
 
 
 def test_an_index_of_another_version_is_dropped_and_built_anew(tracker_dir):
@@ -438,7 +438,7 @@ def test_a_silent_run_is_crashed_and_comes_back(tracker_dir):
     folder = LocalFolder(tracker_dir)
     folder.refresh()
     assert folder.run("p", "a").state == "running"
-    os.utime(journal.path, (1, 1))
+    os.utime(journal.path, (time.time() - 600,) * 2)
     assert changes_of(folder) == {("p", "a"): {"state"}}
     assert folder.run("p", "a").state == "crashed"
     journal.row(1, loss=2.0)
@@ -510,7 +510,7 @@ def test_rows_behind_the_closing_record_are_not_lost(tracker_dir):
     journal.put(State(wall_time_ns=journal.now_ns, state="finished"))
     folder = LocalFolder(tracker_dir)
     folder.refresh()
-    assert folder.run("p", "a").state == "finished" and len(folder._index._reader.journals()) == 1
+    assert folder.run("p", "a").state == "finished" and len(folder._index._reader.paths()) == 1
     journal.row(1, loss=2.0)
     folder.refresh()
     for reader in (folder, LocalFolder(tracker_dir)):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker_server.smoothing import MAX_WEIGHT, ema, gaussian, running_mean, time_weighted_ema
+from tracker_server.smoothing import MAX_WEIGHT, ema, ema_of_means, gaussian, running_mean, time_weighted_ema
 
 
 def recurrence(values, weight):
@@ -32,6 +32,16 @@ def recurrence(values, weight):
 def test_blocks_give_what_the_recurrence_gives(values, weight):
     expected = recurrence(values, weight)
     assert ema(np.array(values, np.float64), weight) == pytest.approx(expected, rel=1e-9, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.9, MAX_WEIGHT])
+def test_means_of_groups_are_averaged_as_so_many_points(weight):
+    values = np.cumsum(np.random.default_rng(0).normal(size=400))
+    assert ema_of_means(values, np.ones(400, np.int64), weight) == pytest.approx(ema(values, weight))
+    counts = np.random.default_rng(1).integers(1, 9, 400)
+    expected = ema(np.repeat(values, counts), weight)[np.cumsum(counts) - 1]
+    assert ema_of_means(values, counts, weight) == pytest.approx(expected)
+    assert len(ema_of_means(np.empty(0), np.empty(0, np.int64), weight)) == 0
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 0.9, MAX_WEIGHT])

@@ -38,10 +38,11 @@ def write(folder: Path, block: RowBlock) -> None:
         assert writer is not None
         seal = Seal(PATH, 0, 1, len(block), True, b"", encode_chunks([block]), [], [])
         assert writer.write([seal], []) == {PATH}
+        assert not writer.keep_up(None, float("inf"))
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("random walk", 7.0), ("float32-exact", 4.0), ("accuracy", 1.6), ("constant", 0.5)]
+    ("name", "most"), [("random walk", 9.0), ("float32-exact", 5.0), ("accuracy", 2.5), ("constant", 1.0)]
 )
 def test_a_point_takes_few_bytes_with_everything_counted(tmp_path, name, most):
     write(tmp_path, block_of(name))

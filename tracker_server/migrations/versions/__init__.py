@@ -1,0 +1,1 @@
+"""One module per version. A module that was released is never changed."""
