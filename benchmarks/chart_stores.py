@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from tracker_core.journal_file import JournalFile
 from tracker_core.paths import journal_path
 from tracker_core.records import KIND_OF, Record, Session, State, encode
-from tracker_server.fold import JournalFold, encode_fold
-from tracker_server.row_blocks import RowBlock
-from tracker_server.store_cells import build_cells
-from tracker_server.store_write import Seal, encode_chunks, index_writer
+from tracker_server.ingest.fold import JournalFold, encode_fold
+from tracker_server.ingest.row_blocks import RowBlock
+from tracker_server.store.store_cells import build_cells
+from tracker_server.store.store_write import Seal, encode_chunks, index_writer
 
 PROJECT = "p"
 KEYS = ("loss", "tokens")

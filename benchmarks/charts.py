@@ -3,7 +3,7 @@
     python benchmarks/charts.py [--quick] [--keep DIR]
 
 Makes indexes of 100 runs, 10,000 and 1,000,000 rows each, with a random walk and a metric to be used as x. Times are
-those of `tracker_server.chart.draw` in one process, without HTTP. Charts by step are compared with NumPy.
+those of `tracker_server.charts.chart.draw` in one process, without HTTP. Charts by step are compared with NumPy.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from tables import markdown_table, number
 
-from tracker_server.chart import Chart, ChartRequest, Smoothing, draw
-from tracker_server.folder import LocalFolder
+from tracker_server.charts.chart import Chart, ChartRequest, Smoothing, draw
+from tracker_server.query.folder import LocalFolder
 
 PAGE = Path(__file__).parent / "results" / "charts.md"
 N_BUCKETS = 1000

@@ -27,8 +27,8 @@ from rich.console import Console
 from run_search import measure
 from tables import markdown_table, number
 
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.query.folder import LocalFolder
 
 RESULTS = Path(__file__).parent / "results"
 IMAGE = Path(__file__).parent.parent / "docs" / "images" / "growth.svg"
@@ -89,6 +89,7 @@ def _ingest_rate(folder: Path, n_points: int) -> float:
 
 
 def _chart_ms(folder: Path, n_points: int) -> float:
+    folder.mkdir()
     ids = make_store(folder, Long(N_LINES, n_points // N_LINES, every(1)))
     store = LocalFolder(folder)
     store.refresh()

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tracker_server.open_folder import open_folder
+from tracker_server.query.open_folder import open_folder
 
 
 def largest_rss_mib() -> float:

@@ -61,7 +61,7 @@ def measure_api_read(logger: worker.Logger, options: argparse.Namespace) -> work
     The first time the index is being built from the journal; the second time it is there.
     """
     logger.load()
-    importlib.import_module("tracker_server.folder")  # NumPy and SQLAlchemy; the clock is for the reading
+    importlib.import_module("tracker_server.query.folder")  # NumPy and SQLAlchemy; the clock is for the reading
     return {
         "api_first_mpoints_s": _read_through_api(options),
         "api_again_mpoints_s": _read_through_api(options),

@@ -28,16 +28,16 @@ from sqlalchemy import Connection
 from tables import markdown_table, number
 
 from tracker_core.metrics import MetricStats
-from tracker_server.filter_syntax import parse_filter, parse_path
-from tracker_server.metric_search import find_metrics
-from tracker_server.run_rows import RunRow
-from tracker_server.run_search import search_page
-from tracker_server.run_view import MetricView, RunView
-from tracker_server.store_columns import project_metric_keys, project_metrics, run_columns
-from tracker_server.store_groups import run_groups
-from tracker_server.store_runs import settled_runs, write_runs
-from tracker_server.store_search import settled_search
-from tracker_server.store_sqlite import SqliteIndex
+from tracker_server.runs.filter_syntax import parse_filter, parse_path
+from tracker_server.runs.metric_search import find_metrics
+from tracker_server.runs.run_rows import RunRow
+from tracker_server.runs.run_search import search_page
+from tracker_server.runs.run_view import MetricView, RunView
+from tracker_server.store.store_columns import project_metric_keys, project_metrics, run_columns
+from tracker_server.store.store_groups import run_groups
+from tracker_server.store.store_runs import settled_runs, write_runs
+from tracker_server.store.store_search import settled_search
+from tracker_server.store.store_sqlite import SqliteIndex
 
 PAGE = Path(__file__).parent / "results" / "run_search.md"
 PROJECT = "p"

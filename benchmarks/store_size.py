@@ -29,14 +29,15 @@ from rich.console import Console
 from rich.markdown import Markdown
 from tables import markdown_table, number
 
-from tracker_server import chunk_bytes, store_write
-from tracker_server.chunk_bytes import ByteReader
-from tracker_server.chunk_codec import decode_column, encode_column
-from tracker_server.chunk_planes import Transform, decode_words, encode_words
-from tracker_server.row_blocks import RowBlock
-from tracker_server.series import join_parts
-from tracker_server.store_read import IndexReader
-from tracker_server.store_write import Seal, encode_chunks, index_writer
+from tracker_server.codec import chunk_bytes
+from tracker_server.codec.chunk_bytes import ByteReader
+from tracker_server.codec.chunk_codec import decode_column, encode_column
+from tracker_server.codec.chunk_planes import Transform, decode_words, encode_words
+from tracker_server.ingest.row_blocks import RowBlock
+from tracker_server.query.series import join_parts
+from tracker_server.store import store_write
+from tracker_server.store.store_read import IndexReader
+from tracker_server.store.store_write import Seal, encode_chunks, index_writer
 
 PAGE = Path(__file__).parent / "results" / "store_size.md"
 CODES = {"f": "d", "i": "q", "b": "?"}

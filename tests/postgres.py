@@ -97,7 +97,7 @@ class PostgresServer:
     def new_store(self) -> str:
         """Return the address of a new database with the tables of the tracker."""
         if not self._template:
-            from tracker_server.store_migrate import open_database
+            from tracker_server.store.store_migrate import open_database
 
             self._template = "tracker_template"
             open_database(self.url(self._create(self._template, "template0"))).close()

@@ -16,9 +16,9 @@ from .paths import find_folder
 from .settings import load_settings
 
 if TYPE_CHECKING:
-    from tracker_server.filter_tree import Filter
-    from tracker_server.run_search import Order
-    from tracker_server.run_view import RunView
+    from tracker_server.runs.filter_tree import Filter
+    from tracker_server.runs.run_search import Order
+    from tracker_server.runs.run_view import RunView
 
 __all__ = ["Api", "ApiRun", "Runs", "TrashedRun"]
 
@@ -33,7 +33,7 @@ class Api:
     """
 
     def __init__(self, dir: str | os.PathLike[str] | None = None) -> None:
-        from tracker_server.open_folder import open_folder
+        from tracker_server.query.open_folder import open_folder
 
         settings = load_settings()
         explicit = os.fspath(dir) if dir is not None else settings.dir
@@ -72,7 +72,7 @@ class Api:
             NotFoundError: there is no such project.
             UsageError: a filter is wrong, or the order names no field.
         """
-        from tracker_server.filter_mongo import order_of
+        from tracker_server.runs.filter_mongo import order_of
 
         wanted, order_by = _tree(filters), order_of(order)
         _check_page(archived, per_page)
@@ -87,8 +87,8 @@ class Api:
     def _pages(
         self, project: str | None, tree: Filter, order: Order, archived: bool | Literal["only"], per_page: int
     ) -> Runs:
-        from tracker_server.run_queries import find_part
-        from tracker_server.run_search import Search
+        from tracker_server.query.run_queries import find_part
+        from tracker_server.runs.run_search import Search
 
         search = Search(tree, order, "", time.time())
 
@@ -102,8 +102,8 @@ class Api:
         self, project: str | None, wanted: Mapping[str, Any], order: Order, archived: bool | Literal["only"]
     ) -> Runs:
         """Return what a dict matches that has no like in the filter language: every run is looked at."""
-        from tracker_server.filter_tree import EVERY_RUN
-        from tracker_server.run_search import matching_runs
+        from tracker_server.runs.filter_tree import EVERY_RUN
+        from tracker_server.runs.run_search import matching_runs
 
         views = self._in_archive(self._folder.runs(project), archived)
         matching = [view for view in views if matches(ApiRun(self._folder, view), wanted)]
@@ -160,8 +160,8 @@ def _check_page(archived: bool | Literal["only"], per_page: int) -> None:
 
 def _tree(filters: str | Mapping[str, Any] | None) -> Filter | Mapping[str, Any]:
     """Return a filter as a tree, or as it is where only `matches` can answer it."""
-    from tracker_server.filter_mongo import tree_of_mongo
-    from tracker_server.filter_syntax import parse_filter
+    from tracker_server.runs.filter_mongo import tree_of_mongo
+    from tracker_server.runs.filter_syntax import parse_filter
 
     if isinstance(filters, str):
         return parse_filter(filters)

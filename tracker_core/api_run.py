@@ -10,11 +10,11 @@ from .api_files import ApiFile
 from .errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from tracker_server.folder import LocalFolder
-    from tracker_server.run_console import ConsoleRow
-    from tracker_server.run_details import RunDetails
-    from tracker_server.run_view import MetricView, RunView
-    from tracker_server.series import Series
+    from tracker_server.query.folder import LocalFolder
+    from tracker_server.query.run_console import ConsoleRow
+    from tracker_server.query.series import Series
+    from tracker_server.runs.run_details import RunDetails
+    from tracker_server.runs.run_view import MetricView, RunView
 
     from .records import RunError
 
@@ -240,7 +240,7 @@ class ApiRun:
 
     def logs(self, ansi: bool = False, writer: str | None = None) -> Iterator[str]:
         """Yield the text of every line of output, with `ansi` also its colours."""
-        from tracker_server.console_log import without_ansi
+        from tracker_server.query.console_log import without_ansi
 
         self._folder.refresh()
         for line in self._folder.console(self.project, self.id, writer).lines():
@@ -270,15 +270,15 @@ class ApiRun:
 
     def archive(self, why: str = "") -> None:
         """Take the run out of the way. Nothing of it changes, and `Api.run` still finds it."""
-        from tracker_server.decisions import by_me
-        from tracker_server.run_removal import archive_runs
+        from tracker_server.catalog.decisions import by_me
+        from tracker_server.catalog.run_removal import archive_runs
 
         archive_runs(self._folder, [(self.project, self.id)], by_me(why))
 
     def unarchive(self, why: str = "") -> None:
         """Take the run out of the archive."""
-        from tracker_server.decisions import by_me
-        from tracker_server.run_removal import unarchive_runs
+        from tracker_server.catalog.decisions import by_me
+        from tracker_server.catalog.run_removal import unarchive_runs
 
         unarchive_runs(self._folder, [(self.project, self.id)], by_me(why))
 
@@ -294,8 +294,8 @@ class ApiRun:
             UsageError: it is being written, and `force` is not set.
             NotFoundError: it was removed.
         """
-        from tracker_server.decisions import by_me
-        from tracker_server.run_removal import delete_runs
+        from tracker_server.catalog.decisions import by_me
+        from tracker_server.catalog.run_removal import delete_runs
 
         self._folder.refresh()
         delete_runs(self._folder, [(self.project, self.id)], by_me(why), force)
@@ -303,8 +303,8 @@ class ApiRun:
 
     def undelete(self, why: str = "") -> None:
         """Bring the run back from the trash. Raises NotFoundError where it is not in it any more."""
-        from tracker_server.decisions import by_me
-        from tracker_server.run_removal import undelete_runs
+        from tracker_server.catalog.decisions import by_me
+        from tracker_server.catalog.run_removal import undelete_runs
 
         undelete_runs(self._folder, [(self.project, self.id)], by_me(why))
         self._folder.refresh()
@@ -314,6 +314,6 @@ class ApiRun:
 
 
 def _opener(run_folder: str, digest: str) -> Callable[[], BinaryIO]:
-    from tracker_server.kept_files import open_kept
+    from tracker_server.ingest.kept_files import open_kept
 
     return lambda: open_kept(run_folder, digest)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracker_server.decisions import Tombstone
-    from tracker_server.folder import LocalFolder
+    from tracker_server.catalog.decisions import Tombstone
+    from tracker_server.query.folder import LocalFolder
 
 
 class TrashedRun:
@@ -57,8 +57,8 @@ class TrashedRun:
 
     def undelete(self, why: str = "") -> None:
         """Bring it back. Raises NotFoundError where it is not in the trash any more."""
-        from tracker_server.decisions import by_me
-        from tracker_server.run_removal import undelete_runs
+        from tracker_server.catalog.decisions import by_me
+        from tracker_server.catalog.run_removal import undelete_runs
 
         undelete_runs(self._folder, [self._run.key], by_me(why))
         self._folder.refresh()

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ui(args: argparse.Namespace) -> int:
-    from .ui_server import serve
+    from .http.ui_server import serve
 
     folder = find_folder(args.dir or load_settings().dir)
     database_url = args.database_url or load_settings().database_url
@@ -90,7 +90,7 @@ def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     """Return a function of a module of this package that is imported when it is called."""
 
     def run(args: argparse.Namespace) -> int:
-        code: int = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), function)(args)
+        code: int = getattr(importlib.import_module(f"{_PACKAGE}.commands.{module}"), function)(args)
         return code
 
     return run
@@ -102,13 +102,13 @@ def _add_later(
     """Add a command whose module adds its arguments, with its function `adding`."""
     parser = _command(commands, name, help, _later(module, function))
     if name == chosen:
-        getattr(importlib.import_module(f"{_PACKAGE}.{module}"), adding)(parser)
+        getattr(importlib.import_module(f"{_PACKAGE}.commands.{module}"), adding)(parser)
 
 
 def _add_own(commands: Parsers, chosen: str, name: str, help: str, module: str, function: str) -> None:
     """Add a command whose module adds it itself."""
     if name == chosen:
-        getattr(importlib.import_module(f"{_PACKAGE}.{module}"), function)(commands)
+        getattr(importlib.import_module(f"{_PACKAGE}.commands.{module}"), function)(commands)
     else:
         _command(commands, name, help, _later(module, function))
 

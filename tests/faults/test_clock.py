@@ -17,8 +17,8 @@ from tracker_core.journal_file import JournalFile
 from tracker_core.journal_reader import JournalReader
 from tracker_core.journal_writer import JournalWriter
 from tracker_core.records import Clock
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.query.folder import LocalFolder
 
 HOUR_NS = 3_600_000_000_000
 

@@ -14,16 +14,16 @@ from tracker_core.journal_file import JournalFile, RowLayout
 from tracker_core.journal_format import Kind
 from tracker_core.paths import journal_path
 from tracker_core.records import KIND_OF, Record, Session, State, encode
-from tracker_server.folder import LocalFolder
-from tracker_server.open_folder import open_folder
-from tracker_server.store_status import store_status
+from tracker_server.query.folder import LocalFolder
+from tracker_server.query.open_folder import open_folder
+from tracker_server.store.store_status import store_status
 
 N_ROWS = 6000
 RUNS = ("ended", "open")
 
 TAKE_IN = """
 import sys
-from tracker_server.open_folder import open_folder
+from tracker_server.query.open_folder import open_folder
 folder = open_folder(sys.argv[1], sys.argv[2] or None, seal_bytes=1)
 folder.refresh()
 folder.close()
@@ -113,7 +113,7 @@ def test_a_kill_at_every_write_loses_and_doubles_nothing(
 FULL_DISK = """
 import pathlib, subprocess, sys
 from tests.faults.test_ingest_killed import N_ROWS, RUNS, check, write_journals
-from tracker_server.folder import LocalFolder
+from tracker_server.query.folder import LocalFolder
 mount = pathlib.Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", mount], check=True)
 folder = mount / ".tracker"

@@ -18,7 +18,7 @@ from tracker_core.api import Api
 LAUNCH = """
 import sys
 from tracker_core.settings import load_settings
-from tracker_server.launcher import launch_command
+from tracker_server.launch.launcher import launch_command
 sys.exit(launch_command(sys.argv[1:], load_settings()))
 """
 COMMAND = """

@@ -11,9 +11,9 @@ import pytest
 
 import tracker_core
 from tracker_core.api import Api
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
-from tracker_server.ui_server import run_in_background
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.http.ui_server import run_in_background
+from tracker_server.query.folder import LocalFolder
 
 RUN_ID = "large"
 CHART_S = 0.3

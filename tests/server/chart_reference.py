@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker_server import cell_pack, cells
-from tracker_server.chart import ChartLine
-from tracker_server.store_cells import build_cells
-from tracker_server.store_write import index_writer
+from tracker_server.charts import cell_pack, cells
+from tracker_server.charts.chart import ChartLine
+from tracker_server.store.store_cells import build_cells
+from tracker_server.store.store_write import index_writer
 
 from .conftest import Journal
 

@@ -30,7 +30,7 @@ from tracker_core.records import (
     Summary,
     encode,
 )
-from tracker_server.ui_server import UiServer, run_in_background
+from tracker_server.http.ui_server import UiServer, run_in_background
 
 T0_NS = 1_700_000_000_000_000_000
 

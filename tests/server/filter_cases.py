@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tracker_core.metrics import MetricStats
-from tracker_server.filter_tree import (
+from tracker_server.runs.filter_tree import (
     AGGREGATES,
     FIELDS,
     TIME_FIELDS,
@@ -25,7 +25,7 @@ from tracker_server.filter_tree import (
     all_of,
     any_of,
 )
-from tracker_server.run_view import MetricView, RunView
+from tracker_server.runs.run_view import MetricView, RunView
 
 T0_NS = 1_700_000_000_000_000_000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tracker_server.filter_tree import (
+from tracker_server.runs.filter_tree import (
     AGGREGATES,
     FIELDS,
     TIME_FIELDS,
@@ -22,8 +22,8 @@ from tracker_server.filter_tree import (
     all_of,
     any_of,
 )
-from tracker_server.run_rows import RunRow
-from tracker_server.run_view import RunView
+from tracker_server.runs.run_rows import RunRow
+from tracker_server.runs.run_view import RunView
 
 from .filter_cases import T0_NS, metric, view
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tracker_server.buckets import Grid, choose_grid, fill_cells, sort_by_x
+from tracker_server.charts.buckets import Grid, choose_grid, fill_cells, sort_by_x
 
 VALUES = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, -0.0, 1.7e308, -1.7e308, 5e-324])

@@ -16,19 +16,19 @@ from pathlib import Path
 
 import pytest
 
-from tracker_server.catalog import Catalog
-from tracker_server.decisions import By, CatalogError, CatalogVersionError, Decisions, Stage, Tombstone, by_me
-from tracker_server.doctor_catalog import check_catalog
-from tracker_server.folder import LocalFolder
-from tracker_server.open_folder import open_folder
-from tracker_server.run_removal import delete_runs, empty_trash, undelete_runs
-from tracker_server.store_catalog_file import CatalogFile
-from tracker_server.store_catalog_postgres import PostgresCatalog
-from tracker_server.store_catalog_schema import metadata as catalog_metadata
-from tracker_server.store_lock import try_store_lock
-from tracker_server.store_migrate import open_database
-from tracker_server.store_schema import metadata as index_metadata
-from tracker_server.ui_server import run_in_background
+from tracker_server.catalog.catalog import Catalog
+from tracker_server.catalog.decisions import By, CatalogError, CatalogVersionError, Decisions, Stage, Tombstone, by_me
+from tracker_server.catalog.run_removal import delete_runs, empty_trash, undelete_runs
+from tracker_server.doctor.doctor_catalog import check_catalog
+from tracker_server.http.ui_server import run_in_background
+from tracker_server.query.folder import LocalFolder
+from tracker_server.query.open_folder import open_folder
+from tracker_server.store.store_catalog_file import CatalogFile
+from tracker_server.store.store_catalog_postgres import PostgresCatalog
+from tracker_server.store.store_catalog_schema import metadata as catalog_metadata
+from tracker_server.store.store_lock import try_store_lock
+from tracker_server.store.store_migrate import open_database
+from tracker_server.store.store_schema import metadata as index_metadata
 
 from .test_run_removal import A, ids, opened, write_run
 
@@ -148,8 +148,8 @@ def test_another_process_sees_a_decision_at_its_next_look_however_soon(opening):
 def test_threads_and_processes_that_decide_at_once_lose_nothing(catalog, tmp_path):
     script = """
         import sys
-        from tracker_server.catalog import Catalog
-        from tracker_server.decisions import By
+        from tracker_server.catalog.catalog import Catalog
+        from tracker_server.catalog.decisions import By
         catalog = Catalog(sys.argv[1])
         for place in range(10):
             catalog.archive([("child", str(place))], By("child", place))
@@ -260,7 +260,7 @@ def test_a_write_that_a_kill_broke_off_is_taken_back_whole(catalog, file, tmp_pa
     killed = in_child(
         """
         import os, signal, sys
-        from tracker_server.store_sqlite import rollback_connection
+        from tracker_server.store.store_sqlite import rollback_connection
         with rollback_connection(sys.argv[1], is_writer=True) as connection:
             connection.exec_driver_sql("PRAGMA cache_size=1")
             connection.exec_driver_sql("UPDATE archived_run SET reason = hex(randomblob(200))")
@@ -294,9 +294,9 @@ def test_the_doctor_tells_of_the_trash_and_of_damage(tracker_dir):
 
 _EMPTY = """
     import os, signal, sys
-    from tracker_server.decisions import by_me
-    from tracker_server.folder import LocalFolder
-    from tracker_server.run_removal import empty_trash
+    from tracker_server.catalog.decisions import by_me
+    from tracker_server.query.folder import LocalFolder
+    from tracker_server.catalog.run_removal import empty_trash
 
     folder = LocalFolder(sys.argv[1])
     folder.refresh()
@@ -378,7 +378,7 @@ def test_an_index_that_is_being_written_by_others_leaves_the_rest_to_the_next_em
     write_run(tracker_dir)
     folder = opened(tracker_dir)
     delete_runs(folder, [A], by_me())
-    monkeypatch.setattr("tracker_server.run_removal._INDEX_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("tracker_server.catalog.run_removal._INDEX_TIMEOUT_S", 0.05)
     with try_store_lock(str(tracker_dir / "store.lock")):
         emptied = empty_trash(folder, by_me())
     assert emptied.runs == [] and "the index is being written" in emptied.troubles[0]

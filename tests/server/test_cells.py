@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker_server.buckets import Grid, fill_cells, sort_by_x
-from tracker_server.cell_codec import (
-    decode_places,
-    decode_times,
-    decode_values,
-    encode_places,
-    encode_values,
-    first_sequence,
-)
-from tracker_server.cells import (
+from tracker_server.charts.buckets import Grid, fill_cells, sort_by_x
+from tracker_server.charts.cells import (
     LEVEL_STRIDE,
     MIN_ROWS_PER_CELL,
     coarsen,
@@ -29,6 +21,14 @@ from tracker_server.cells import (
     place_rows,
     sort_rows,
     table_of,
+)
+from tracker_server.codec.cell_codec import (
+    decode_places,
+    decode_times,
+    decode_values,
+    encode_places,
+    encode_values,
+    first_sequence,
 )
 
 FIELDS = ("index", "n_rows", "n_steps", "first_step", "last_step", "first_sequence", "last_sequence")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tracker_core.errors import UsageError
-from tracker_server.chart import ChartRequest, Smoothing, draw
-from tracker_server.chart_wire import encode_binary, encode_json
-from tracker_server.folder import LocalFolder
-from tracker_server.smoothing import ema
+from tracker_server.charts.chart import ChartRequest, Smoothing, draw
+from tracker_server.charts.chart_wire import encode_binary, encode_json
+from tracker_server.charts.smoothing import ema
+from tracker_server.query.folder import LocalFolder
 
 from .chart_decoding import decode_chart
 from .conftest import T0_NS, Journal

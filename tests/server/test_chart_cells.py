@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker_server import chart, chart_plan
-from tracker_server.chart import ChartRequest, Smoothing, draw
-from tracker_server.folder import LocalFolder
+from tracker_server.charts import chart, chart_plan
+from tracker_server.charts.chart import ChartRequest, Smoothing, draw
+from tracker_server.query.folder import LocalFolder
 
 from .chart_reference import NAMES, build_all_cells, check_line, joined, log_rows
 from .conftest import Journal
@@ -142,7 +142,7 @@ def test_a_long_line_is_smoothed_over_cells_that_no_zoom_moves(tracker_dir, plan
         return draw(folder, "p", request)
 
     raw = drawn()
-    monkeypatch.setattr("tracker_server.chart_smoothing.MAX_RAW_POINTS", 1000)
+    monkeypatch.setattr("tracker_server.charts.chart_smoothing.MAX_RAW_POINTS", 1000)
     whole, zoomed = drawn(), drawn(x_min=4000 * in_steps, x_max=4100 * in_steps)
     folder.close()
     assert raw.is_smoothed_raw and not whole.is_smoothed_raw and not zoomed.is_smoothed_raw
@@ -180,7 +180,7 @@ def chart_by_metric(tracker_dir, monkeypatch, x_values, max_points, **options):
     request = ChartRequest(["a"], "loss", x="metric:tokens", n_buckets=50, **options)
     expected = draw(folder, "p", request)
     monkeypatch.setattr(chart, "MAX_POINTS", -1)
-    monkeypatch.setattr("tracker_server.chart_by_metric.MAX_POINTS", max_points)
+    monkeypatch.setattr("tracker_server.charts.chart_by_metric.MAX_POINTS", max_points)
     found = draw(folder, "p", request)
     folder.close()
     return expected, found

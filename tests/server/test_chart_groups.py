@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker_core.errors import UsageError
-from tracker_server.buckets import Grid, fill_cells
-from tracker_server.chart import MAX_GROUPS, MAX_RUNS
-from tracker_server.chart_groups import GroupRequest, group_cells
-from tracker_server.chart_smoothing import Smoothing
-from tracker_server.chart_wire import encode_binary, encode_json
+from tracker_server.charts.buckets import Grid, fill_cells
+from tracker_server.charts.chart import MAX_GROUPS, MAX_RUNS
+from tracker_server.charts.chart_groups import GroupRequest, group_cells
+from tracker_server.charts.chart_smoothing import Smoothing
+from tracker_server.charts.chart_wire import encode_binary, encode_json
 
 from .chart_decoding import decode_chart
 from .conftest import Journal

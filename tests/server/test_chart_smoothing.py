@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tracker_core.errors import UsageError
-from tracker_server.chart_smoothing import MAX_RAW_POINTS, Smoothing, check_smoothing, smooth_points
-from tracker_server.chart_wire import encode_binary
-from tracker_server.smoothing import gaussian, running_mean, time_weighted_ema
+from tracker_server.charts.chart_smoothing import MAX_RAW_POINTS, Smoothing, check_smoothing, smooth_points
+from tracker_server.charts.chart_wire import encode_binary
+from tracker_server.charts.smoothing import gaussian, running_mean, time_weighted_ema
 
 from .chart_decoding import decode_chart
 from .conftest import Journal

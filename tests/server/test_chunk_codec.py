@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tracker_server.chunk_bytes import MAX_FRAME_BYTES
-from tracker_server.chunk_codec import (
+from tracker_server.codec.chunk_bytes import MAX_FRAME_BYTES
+from tracker_server.codec.chunk_codec import (
     MAX_VALUES,
     decode_column,
     encode_column,

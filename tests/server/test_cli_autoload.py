@@ -20,7 +20,7 @@ AUTOLOAD = REPOSITORY / "tracker_core" / "autoload"
 CLI = """
 import argparse, sys
 from tracker_core.errors import TrackerError
-from tracker_server.cli_autoload import add_autoload
+from tracker_server.commands.cli_autoload import add_autoload
 parser = argparse.ArgumentParser()
 add_autoload(parser.add_subparsers())
 args = parser.parse_args()

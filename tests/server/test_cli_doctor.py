@@ -16,20 +16,20 @@ from pathlib import Path
 import pytest
 
 from tracker_core import paths
-from tracker_server import doctor_folder
-from tracker_server.cli_doctor import check_dashboard, check_server, check_settings, examine
-from tracker_server.doctor_finding import Finding
-from tracker_server.doctor_folder import check_folder, file_system_of
-from tracker_server.doctor_install import check_gpus, check_python, number_of
-from tracker_server.folder import LocalFolder
-from tracker_server.store_lock import try_store_lock
-from tracker_server.ui_server import UiServer
+from tracker_server.commands.cli_doctor import check_dashboard, check_server, check_settings, examine
+from tracker_server.doctor import doctor_folder
+from tracker_server.doctor.doctor_finding import Finding
+from tracker_server.doctor.doctor_folder import check_folder, file_system_of
+from tracker_server.doctor.doctor_install import check_gpus, check_python, number_of
+from tracker_server.http.ui_server import UiServer
+from tracker_server.query.folder import LocalFolder
+from tracker_server.store.store_lock import try_store_lock
 
 from .conftest import Journal
 
 CLI = """
 import argparse, sys
-from tracker_server.cli_doctor import add_doctor
+from tracker_server.commands.cli_doctor import add_doctor
 parser = argparse.ArgumentParser()
 add_doctor(parser.add_subparsers())
 args = parser.parse_args()

@@ -18,8 +18,8 @@ import pytest
 
 from tracker_core.records import Clock, State
 from tracker_server.cli import main
-from tracker_server.sparkline import sparkline
-from tracker_server.terminal_text import coloured, printable
+from tracker_server.commands.terminal_text import coloured, printable
+from tracker_server.runs.sparkline import sparkline
 
 from .conftest import T0_NS, Journal
 

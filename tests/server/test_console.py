@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tracker_core.errors import NotFoundError
 from tracker_core.records import Console, ConsoleLine
-from tracker_server.console_chunks import MAX_CHUNK_LINES, ConsoleTail, decode_lines, decode_numbers, lines_of
-from tracker_server.console_log import ConsoleLog, ConsolePiece, matching_lines, without_ansi
-from tracker_server.folder import LocalFolder
-from tracker_server.run_console import ConsoleMatches
+from tracker_server.ingest.console_chunks import MAX_CHUNK_LINES, ConsoleTail, decode_lines, decode_numbers, lines_of
+from tracker_server.query.console_log import ConsoleLog, ConsolePiece, matching_lines, without_ansi
+from tracker_server.query.folder import LocalFolder
+from tracker_server.query.run_console import ConsoleMatches
 
 from .conftest import T0_NS, Journal
 from .test_folder import delete_index

@@ -10,11 +10,11 @@ import time
 import pytest
 from hypothesis import given, settings
 
-from tracker_server.filter_match import compile_filter
-from tracker_server.filter_syntax import parse_filter
-from tracker_server.filter_tree import And, Compare, Exists, Field, In, Literal, Match, Not, Or
-from tracker_server.filter_values import searcher, seconds_of
-from tracker_server.run_view import flat
+from tracker_server.runs.filter_match import compile_filter
+from tracker_server.runs.filter_syntax import parse_filter
+from tracker_server.runs.filter_tree import And, Compare, Exists, Field, In, Literal, Match, Not, Or
+from tracker_server.runs.filter_values import searcher, seconds_of
+from tracker_server.runs.run_view import flat
 
 from .filter_cases import MAPPINGS, T0_NS, TREES, VIEWS, metric, view
 
@@ -305,7 +305,7 @@ def test_the_compiled_filter_says_what_the_naive_evaluator_says(tree, run, envir
 
 @given(values=MAPPINGS)
 def test_every_flat_key_of_a_run_can_be_asked_for(values):
-    from tracker_server.filter_match import MISSING, look_up
+    from tracker_server.runs.filter_match import MISSING, look_up
 
     for key in flat(values):
         assert look_up(values, key) is not MISSING

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker_core.filters import matches
-from tracker_server.filter_match import compile_filter
-from tracker_server.filter_mongo import order_of, tree_of_mongo
-from tracker_server.filter_syntax import SearchError, parse_filter
-from tracker_server.filter_tree import Field, Key, format_filter
+from tracker_server.runs.filter_match import compile_filter
+from tracker_server.runs.filter_mongo import order_of, tree_of_mongo
+from tracker_server.runs.filter_syntax import SearchError, parse_filter
+from tracker_server.runs.filter_tree import Field, Key, format_filter
 
 from .filter_cases import SCALARS, VIEWS
 

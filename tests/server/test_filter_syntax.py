@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker_server.filter_syntax import SearchError, parse_filter, parse_path
-from tracker_server.filter_tree import EVERY_RUN, Field, Key, format_filter, format_path
+from tracker_server.runs.filter_syntax import SearchError, parse_filter, parse_path
+from tracker_server.runs.filter_tree import EVERY_RUN, Field, Key, format_filter, format_path
 
 from .filter_cases import PATHS, TREES
 

@@ -9,8 +9,8 @@ import pytest
 from tracker_core.api import Api
 from tracker_core.errors import UsageError
 from tracker_server.cli import main
-from tracker_server.folder import LocalFolder
-from tracker_server.run_groups import RunGroups, statistics_of
+from tracker_server.query.folder import LocalFolder
+from tracker_server.runs.run_groups import RunGroups, statistics_of
 
 from .conftest import Journal
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tracker_core.journal_reader import Damage
 from tracker_core.metrics import MetricStats
 from tracker_core.records import Config, Dropped, MetricDefinition, RowMap, RunEdit, Session, State, Summary, Suspended
-from tracker_server.fold import JournalFold, decode_fold, encode_fold
-from tracker_server.row_blocks import blocks_of_maps
+from tracker_server.ingest.fold import JournalFold, decode_fold, encode_fold
+from tracker_server.ingest.row_blocks import blocks_of_maps
 
 NUMBERS = st.one_of(
     st.floats(-1e9, 1e9), st.integers(-(2**40), 2**40), st.sampled_from([math.nan, math.inf, -math.inf])

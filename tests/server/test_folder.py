@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from tracker_core.errors import NotFoundError
 from tracker_core.records import RowMap, Session, State
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
-from tracker_server.http_models import run_row
-from tracker_server.store_schema import INDEX_VERSION
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.http.http_models import run_row
+from tracker_server.query.folder import LocalFolder
+from tracker_server.store.store_schema import INDEX_VERSION
 
 from .conftest import T0_NS, Journal
 
@@ -223,7 +223,8 @@ def test_two_processes_sealing_at_once_lose_and_double_nothing(tracker_dir):
         for step in range(2000):
             journal.row(step, loss=float(step))
         journal.end()
-    code = f"from tracker_server.folder import LocalFolder as F\nf = F({str(tracker_dir)!r}); f.refresh(); f.close()"
+    opened = f"LocalFolder({str(tracker_dir)!r})"
+    code = f"from tracker_server.query.folder import LocalFolder\nf = {opened}; f.refresh(); f.close()"
     others = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [other.wait(60) for other in others] == [0, 0, 0]
     folder = LocalFolder(tracker_dir)
@@ -319,7 +320,7 @@ def test_an_unreadable_journal_is_damage_until_it_can_be_read(tracker_dir):
 
 
 def test_a_folder_without_the_lock_works_from_memory(tracker_dir):
-    from tracker_server.store_lock import try_store_lock
+    from tracker_server.store.store_lock import try_store_lock
 
     journal = Journal(tracker_dir)
     for step in range(30):
@@ -372,7 +373,7 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from tests.server.conftest import Journal
-from tracker_server.folder import LocalFolder
+from tracker_server.query.folder import LocalFolder
 folder, missing = Path(sys.argv[1]) / ".tracker", sys.argv[2:]
 journal = Journal(folder)
 journal.row(0, loss=1.0)
@@ -586,7 +587,7 @@ def test_two_folders_are_never_one_project(tracker_dir):
 
 KILLED = """
 import sys
-from tracker_server.folder import LocalFolder
+from tracker_server.query.folder import LocalFolder
 print("ready", flush=True)
 while True:
     folder = LocalFolder(sys.argv[1], seal_bytes=1)

@@ -21,11 +21,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker_server.chart import ChartRequest
-from tracker_server.folder import Change
-from tracker_server.http_models import MetricList, ProjectList, RunDetail, RunList
-from tracker_server.local_auth import LocalAuth
-from tracker_server.ui_server import UiServer, run_in_background
+from tracker_server.charts.chart import ChartRequest
+from tracker_server.http.http_models import MetricList, ProjectList, RunDetail, RunList
+from tracker_server.http.local_auth import LocalAuth
+from tracker_server.http.ui_server import UiServer, run_in_background
+from tracker_server.query.folder import Change
 
 from .chart_decoding import decode_chart
 from .conftest import Journal

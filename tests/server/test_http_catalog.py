@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tracker_server.decisions import By
-from tracker_server.routes_catalog import RunsChanged, TrashList
-from tracker_server.trash_keeper import TrashKeeper
+from tracker_server.catalog.decisions import By
+from tracker_server.catalog.trash_keeper import TrashKeeper
+from tracker_server.http.routes_catalog import RunsChanged, TrashList
 
 from .test_http import API, RUNS, Events, wait_for_run
 from .test_run_removal import A, write_run
@@ -130,7 +130,7 @@ def test_a_catalog_that_cannot_be_written_is_told(two_runs, tracker_dir):
 def test_a_served_folder_removes_what_was_deleted_long_ago(two_runs, server, tracker_dir):
     folder = server.folder
     long_ago = By("ada", 1_000_000_000, "")
-    from tracker_server.run_removal import delete_runs
+    from tracker_server.catalog.run_removal import delete_runs
 
     delete_runs(folder, [A], long_ago)
     two_runs.post(f"{RUNS}/delete", json={"runs": ["b"]})

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tracker_core.records import Clock, State, Suspended
-from tracker_server.http_models import ConsolePage, ConsoleSearch, RunDetail
+from tracker_server.http.http_models import ConsolePage, ConsoleSearch, RunDetail
 
 from .conftest import T0_NS, Journal
 from .test_http import API, RUNS, Events, wait_for_run

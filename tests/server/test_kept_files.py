@@ -8,8 +8,8 @@ import pytest
 
 from tracker_core.errors import NotFoundError
 from tracker_core.records import File
-from tracker_server.folder import LocalFolder
-from tracker_server.kept_files import KeptFile, kept_file, latest_files, open_kept
+from tracker_server.ingest.kept_files import KeptFile, kept_file, latest_files, open_kept
+from tracker_server.query.folder import LocalFolder
 
 from .conftest import Journal
 from .test_folder import LONG_TEXT

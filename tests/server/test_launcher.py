@@ -23,13 +23,13 @@ import pytest
 from tracker_core.api import Api
 from tracker_core.journal_reader import JournalReader, read_session
 from tracker_core.records import CLOSING_STATES, Console, Environment, Record, State
-from tracker_server import out_of_memory
-from tracker_server.launched_output import RecordedStream
+from tracker_server.launch import out_of_memory
+from tracker_server.launch.launched_output import RecordedStream
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAUNCH = """
 import argparse, sys
-from tracker_server import cli_launch
+from tracker_server.commands import cli_launch
 parser = argparse.ArgumentParser()
 cli_launch.add_arguments(parser)
 sys.exit(cli_launch.run_command(parser.parse_args()))

@@ -17,13 +17,13 @@ from sqlalchemy import text
 
 from tests.postgres import PASSWORD
 from tracker_core.errors import UsageError
-from tracker_server.doctor_database import check_database
-from tracker_server.open_folder import open_folder
-from tracker_server.store_connection import DatabaseAwayError
-from tracker_server.store_migrate import migrate, newest_version, open_database, tables, version_of
-from tracker_server.store_postgres import PostgresIndex, parse_url, shown_url
-from tracker_server.store_read import IndexReader
-from tracker_server.ui_server import run_in_background
+from tracker_server.doctor.doctor_database import check_database
+from tracker_server.http.ui_server import run_in_background
+from tracker_server.query.open_folder import open_folder
+from tracker_server.store.store_connection import DatabaseAwayError
+from tracker_server.store.store_migrate import migrate, newest_version, open_database, tables, version_of
+from tracker_server.store.store_postgres import PostgresIndex, parse_url, shown_url
+from tracker_server.store.store_read import IndexReader
 
 from .conftest import Journal
 
@@ -71,8 +71,8 @@ def test_a_database_of_a_version_not_known_is_refused_by_name(database, database
 
 KILLED = """
 import os, signal, sys
-from tracker_server.store_migrate import migrate
-from tracker_server.store_postgres import PostgresIndex
+from tracker_server.store.store_migrate import migrate
+from tracker_server.store.store_postgres import PostgresIndex
 migrate(PostgresIndex(sys.argv[1]), lambda version: os.kill(os.getpid(), signal.SIGKILL))
 """
 
@@ -89,7 +89,7 @@ def test_a_kill_in_the_middle_of_a_migration_leaves_what_was_there(empty_databas
 
 
 def test_processes_that_open_an_empty_database_at_once_make_its_tables_once(empty_database_url):
-    code = "import sys; from tracker_server.store_migrate import open_database as o; o(sys.argv[1]).close()"
+    code = "import sys; from tracker_server.store.store_migrate import open_database as o; o(sys.argv[1]).close()"
     children = [subprocess.Popen([sys.executable, "-c", code, empty_database_url]) for _ in range(3)]
     assert [child.wait(60) for child in children] == [0, 0, 0]
 
@@ -130,7 +130,7 @@ def test_a_missing_driver_is_said_with_its_remedy(database_url):
     code = (
         "import sys; sys.modules['psycopg'] = None\n"
         "from tracker_core.errors import UsageError\n"
-        "from tracker_server.store_migrate import open_database\n"
+        "from tracker_server.store.store_migrate import open_database\n"
         "try: open_database(sys.argv[1])\n"
         "except UsageError as error: print(error)"
     )

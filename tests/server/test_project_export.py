@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from tracker_core.records import RunError
-from tracker_server.decisions import by_me
-from tracker_server.export_target import LocalTarget, RemoteTarget, target_of
-from tracker_server.folder_index import LostPieceError
-from tracker_server.project_export import chosen_runs, export_project
-from tracker_server.run_removal import archive_runs, delete_runs
+from tracker_server.catalog.decisions import by_me
+from tracker_server.catalog.run_removal import archive_runs, delete_runs
+from tracker_server.export.export_target import LocalTarget, RemoteTarget, target_of
+from tracker_server.export.project_export import chosen_runs, export_project
+from tracker_server.query.folder_index import LostPieceError
 
 from .conftest import T0_NS, Journal
 from .test_cli_of_a_run import command
@@ -239,9 +239,9 @@ def test_an_empty_folder_is_used(tmp_path):
 _EXPORT = """
     import os, signal, sys
     import pyarrow.parquet
-    from tracker_server.export_target import LocalTarget
-    from tracker_server.folder import LocalFolder
-    from tracker_server.project_export import chosen_runs, export_project
+    from tracker_server.export.export_target import LocalTarget
+    from tracker_server.query.folder import LocalFolder
+    from tracker_server.export.project_export import chosen_runs, export_project
 
     folder = LocalFolder(sys.argv[1])
     folder.refresh()

@@ -13,10 +13,10 @@ from sqlalchemy import Table
 import tracker_core as tracker
 from tracker_core.api import Api
 from tracker_core.errors import NotFoundError, UsageError
-from tracker_server.decisions import By, Stage, by_me
-from tracker_server.folder import LocalFolder
-from tracker_server.run_removal import archive_runs, delete_runs, empty_trash, unarchive_runs, undelete_runs
-from tracker_server.store_schema import metadata
+from tracker_server.catalog.decisions import By, Stage, by_me
+from tracker_server.catalog.run_removal import archive_runs, delete_runs, empty_trash, unarchive_runs, undelete_runs
+from tracker_server.query.folder import LocalFolder
+from tracker_server.store.store_schema import metadata
 
 from .conftest import Journal
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tracker_core.api import Api
 from tracker_core.errors import UsageError
 from tracker_server.cli import main
-from tracker_server.filter_syntax import SearchError
-from tracker_server.run_search import search_page
+from tracker_server.runs.filter_syntax import SearchError
+from tracker_server.runs.run_search import search_page
 
 from .conftest import Journal
 from .filter_cases import T0_NS, VIEWS, metric, view

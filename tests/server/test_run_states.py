@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tracker_core.records import Clock, Console, Dropped, RunError, Session, State, Suspended
-from tracker_server.fold import JournalFold, decode_fold, encode_fold
-from tracker_server.run_view import view_run
+from tracker_server.ingest.fold import JournalFold, decode_fold, encode_fold
+from tracker_server.runs.run_view import view_run
 
 from .test_run_view import journal
 

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from tracker_core.records import Config, MetricDefinition, RowMap, RunEdit, RunError, Session, State, Summary
-from tracker_server.fold import JournalFold
-from tracker_server.row_blocks import blocks_of_maps
-from tracker_server.run_view import JournalStatus, flat, json_number, view_run
+from tracker_server.ingest.fold import JournalFold
+from tracker_server.ingest.row_blocks import blocks_of_maps
+from tracker_server.runs.run_view import JournalStatus, flat, json_number, view_run
 
 
 def journal(*records, rows=(), writer="main", counter=1, attempt=1, is_alive=True, has_session=True, **session):

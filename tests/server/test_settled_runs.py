@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tracker_core.errors import NotFoundError
 from tracker_core.records import State
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.query.folder import LocalFolder
 
 from .conftest import Journal
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker_server.smoothing import MAX_WEIGHT, ema, ema_of_means, gaussian, running_mean, time_weighted_ema
+from tracker_server.charts.smoothing import MAX_WEIGHT, ema, ema_of_means, gaussian, running_mean, time_weighted_ema
 
 
 def recurrence(values, weight):

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.pool import StaticPool
 
-from tracker_server.filter_match import compile_filter, is_value, reader_of
-from tracker_server.filter_syntax import parse_filter
-from tracker_server.filter_tree import EVERY_RUN, Compare, Field, In, Key, Literal, any_of
-from tracker_server.metric_search import MetricRow
-from tracker_server.run_groups import RunGroups
-from tracker_server.run_search import (
+from tracker_server.runs.filter_match import compile_filter, is_value, reader_of
+from tracker_server.runs.filter_syntax import parse_filter
+from tracker_server.runs.filter_tree import EVERY_RUN, Compare, Field, In, Key, Literal, any_of
+from tracker_server.runs.metric_search import MetricRow
+from tracker_server.runs.run_groups import RunGroups
+from tracker_server.runs.run_search import (
     NEWEST_FIRST,
     Order,
     Search,
@@ -29,10 +29,10 @@ from tracker_server.run_search import (
     place_of_cursor,
     placed_runs,
 )
-from tracker_server.store_columns import project_metric_keys, project_metrics, run_columns
-from tracker_server.store_groups import run_groups
-from tracker_server.store_postgres import make_engine, parse_url
-from tracker_server.store_runs import (
+from tracker_server.store.store_columns import project_metric_keys, project_metrics, run_columns
+from tracker_server.store.store_groups import run_groups
+from tracker_server.store.store_postgres import make_engine, parse_url
+from tracker_server.store.store_runs import (
     project_list,
     read_run,
     read_runs,
@@ -40,8 +40,8 @@ from tracker_server.store_runs import (
     settled_runs,
     write_runs,
 )
-from tracker_server.store_schema import metadata, run_key, run_metric, run_value
-from tracker_server.store_search import count_runs, search_runs, settled_search
+from tracker_server.store.store_schema import metadata, run_key, run_metric, run_value
+from tracker_server.store.store_search import count_runs, search_runs, settled_search
 
 from .filter_cases import T0_NS, metric, view
 from .stored_runs import ENVIRONMENTS, PATHS, TREES, VIEWS, rows_of

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker_server.row_blocks import RowBlock
-from tracker_server.store_read import IndexReader
-from tracker_server.store_write import MAX_CHUNK_ROWS, Seal, encode_chunks, index_writer
+from tracker_server.ingest.row_blocks import RowBlock
+from tracker_server.store.store_read import IndexReader
+from tracker_server.store.store_write import MAX_CHUNK_ROWS, Seal, encode_chunks, index_writer
 
 N_ROWS = 40_000
 PATH = "p/a/main.journal"

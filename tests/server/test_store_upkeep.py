@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select, update
 
-from tracker_server import cell_pack, chart
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
-from tracker_server.row_blocks import RowBlock
-from tracker_server.series import join_parts
-from tracker_server.store_cells import NO_CELLS, NOT_LOOKED_AT
-from tracker_server.store_read import IndexReader
-from tracker_server.store_schema import cell_column, cell_rows, row_chunk, value_chunk
-from tracker_server.store_write import Seal, encode_chunks, index_writer
+from tracker_server.charts import cell_pack, chart
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.ingest.row_blocks import RowBlock
+from tracker_server.query.folder import LocalFolder
+from tracker_server.query.series import join_parts
+from tracker_server.store.store_cells import NO_CELLS, NOT_LOOKED_AT
+from tracker_server.store.store_read import IndexReader
+from tracker_server.store.store_schema import cell_column, cell_rows, row_chunk, value_chunk
+from tracker_server.store.store_write import Seal, encode_chunks, index_writer
 
 from .conftest import Journal
 from .test_chart_cells import same_chart
@@ -201,7 +201,7 @@ def test_a_step_does_not_take_in_more_than_it_should(tmp_path, monkeypatch):
 KILLED = """
     import os, signal, sys
     from sqlalchemy import event, Engine
-    from tracker_server.store_write import index_writer
+    from tracker_server.store.store_write import index_writer
     left = [int(sys.argv[2])]
 
     @event.listens_for(Engine, "before_cursor_execute")
@@ -250,7 +250,7 @@ def test_what_a_killed_process_left_undone_is_done_by_the_next(tracker_dir, monk
     folder.refresh()
     log.end()
     with monkeypatch.context() as patch:
-        patch.setattr("tracker_server.store_write.IndexWriter.keep_up", lambda *_: True)
+        patch.setattr("tracker_server.store.store_write.IndexWriter.keep_up", lambda *_: True)
         folder.refresh()
         folder.close()
     waiting = select(func.count()).where(row_chunk.c.finest_level == NOT_LOOKED_AT)
@@ -283,7 +283,7 @@ def test_rows_are_read_once_each_though_their_chunks_are_joined_meanwhile(tracke
     journal = Journal(tracker_dir)
     folder = LocalFolder(tracker_dir, seal_bytes=1)
     with monkeypatch.context() as patch:
-        patch.setattr("tracker_server.store_compact.MIN_CHUNKS", 1 << 30)
+        patch.setattr("tracker_server.store.store_compact.MIN_CHUNKS", 1 << 30)
         for step in range(5000):
             journal.row(step, **{f"m{index}": float(step) for index in range(30)})
             if step % 200 == 199:

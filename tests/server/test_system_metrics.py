@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tracker_core.errors import NotFoundError, UsageError
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.folder import LocalFolder
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.query.folder import LocalFolder
 
 from .conftest import T0_NS, Journal
 from .test_folder import LONG_TEXT, delete_index

@@ -16,9 +16,9 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, LargeBinary
 
-from ..store_migrate import newest_version, tables
-from ..store_postgres import PostgresIndex
-from ..store_text import Text_C
+from ..store.store_migrate import newest_version, tables
+from ..store.store_postgres import PostgresIndex
+from ..store.store_text import Text_C
 
 _HEAD = '''"""{text}"""
 
@@ -27,7 +27,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tracker_server.store_text import Text_C
+from tracker_server.store.store_text import Text_C
 
 revision = {revision!r}
 down_revision = {before!r}

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tracker_server.folder import LocalFolder
-from tracker_server.open_folder import open_folder
-from tracker_server.store_connection import IndexDatabase
-from tracker_server.store_postgres import PostgresIndex
-from tracker_server.store_sqlite import SqliteIndex
+from tracker_server.query.folder import LocalFolder
+from tracker_server.query.open_folder import open_folder
+from tracker_server.store.store_connection import IndexDatabase
+from tracker_server.store.store_postgres import PostgresIndex
+from tracker_server.store.store_sqlite import SqliteIndex
 
 STORES = ("sqlite", "postgresql")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.chart_wire import encode_json
-from tracker_server.folder import LocalFolder
-from tracker_server.store_schema import cell_rows
-from tracker_server.store_sqlite import SqliteIndex
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.charts.chart_wire import encode_json
+from tracker_server.query.folder import LocalFolder
+from tracker_server.store.store_schema import cell_rows
+from tracker_server.store.store_sqlite import SqliteIndex
 
 from ..conftest import Journal
 

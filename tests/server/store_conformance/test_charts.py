@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from tracker_server import chart
-from tracker_server.chart import ChartRequest, draw
-from tracker_server.store_schema import cell_rows, row_chunk
+from tracker_server.charts import chart
+from tracker_server.charts.chart import ChartRequest, draw
+from tracker_server.store.store_schema import cell_rows, row_chunk
 
 from ..chart_reference import log_rows
 from ..conftest import Journal

@@ -14,10 +14,10 @@ import pytest
 
 from tests.postgres import PASSWORD
 from tracker_server.cli import main
-from tracker_server.open_folder import open_folder
-from tracker_server.store_lock import try_store_lock
-from tracker_server.store_migrate import newest_version
-from tracker_server.store_schema import INDEX_VERSION
+from tracker_server.query.open_folder import open_folder
+from tracker_server.store.store_lock import try_store_lock
+from tracker_server.store.store_migrate import newest_version
+from tracker_server.store.store_schema import INDEX_VERSION
 
 from ..conftest import Journal
 from .conftest import Store
@@ -190,7 +190,7 @@ def test_a_rebuild_keeps_what_only_the_database_has(database_url, tmp_path, caps
 
 @pytest.mark.parametrize("arguments", [["rebuild"], ["restore", "--force"]])
 def test_what_another_process_writes_is_not_replaced_below_it(tracker_dir, tmp_path, monkeypatch, capsys, arguments):
-    from tracker_server import store_backup, store_rebuild
+    from tracker_server.store import store_backup, store_rebuild
 
     for module in (store_backup, store_rebuild):
         monkeypatch.setattr(module, "_LOCK_TIMEOUT_S", 0.05)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tracker_server.folder import LocalFolder
+from tracker_server.query.folder import LocalFolder
 
 from ..conftest import Journal
 from .conftest import STORES, Store

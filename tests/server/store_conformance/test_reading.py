@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tracker_core.errors import NotFoundError
-from tracker_server.folder import LocalFolder
-from tracker_server.store_status import store_status
-from tracker_server.store_tail import CLAIM_S
+from tracker_server.query.folder import LocalFolder
+from tracker_server.store.store_status import store_status
+from tracker_server.store.store_tail import CLAIM_S
 
 from ..conftest import T0_NS, Journal
 
@@ -149,7 +149,7 @@ def test_a_removed_run_comes_back_neither_now_nor_later(store):
 
 CHILD = """
 import sys
-from tracker_server.open_folder import open_folder
+from tracker_server.query.open_folder import open_folder
 path, url, times = sys.argv[1], sys.argv[2] or None, int(sys.argv[3])
 print("ready", flush=True)
 while times:

@@ -6,10 +6,20 @@ import threading
 
 import pytest
 
-from tracker_server import store_tail
-from tracker_server.store_poisoned import poisoned_journals
-from tracker_server.store_tail import Block, TailState, append, claim, drop_sealed, hold, read, release, tail_states
-from tracker_server.store_write import index_writer
+from tracker_server.store import store_tail
+from tracker_server.store.store_poisoned import poisoned_journals
+from tracker_server.store.store_tail import (
+    Block,
+    TailState,
+    append,
+    claim,
+    drop_sealed,
+    hold,
+    read,
+    release,
+    tail_states,
+)
+from tracker_server.store.store_write import index_writer
 
 PATH = "p/a/main.00.journal"
 BYTES = bytes(range(256)) * 40

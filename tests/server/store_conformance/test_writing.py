@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tracker_server.console_chunks import ConsoleChunk
-from tracker_server.kept_files import KeptFile
-from tracker_server.row_blocks import RowBlock
-from tracker_server.store_poisoned import poisoned_journals
-from tracker_server.store_read import IndexReader
-from tracker_server.store_tail import Block, append, sizes_of
-from tracker_server.store_write import Seal, encode_chunks, index_writer
+from tracker_server.ingest.console_chunks import ConsoleChunk
+from tracker_server.ingest.kept_files import KeptFile
+from tracker_server.ingest.row_blocks import RowBlock
+from tracker_server.store.store_poisoned import poisoned_journals
+from tracker_server.store.store_read import IndexReader
+from tracker_server.store.store_tail import Block, append, sizes_of
+from tracker_server.store.store_write import Seal, encode_chunks, index_writer
 
 PATH = "p/a/main.00.journal"
 FIELDS = [("step", "<i8"), ("wall_time_ns", "<i8"), ("c0", "<f8")]

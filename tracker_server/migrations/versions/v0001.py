@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tracker_server.store_text import Text_C
+from tracker_server.store.store_text import Text_C
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,1 @@
+"""Charts: which points fall into which bucket."""

@@ -1,0 +1,104 @@
+"""The routes of the HTTP API, version 1."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Literal
+
+import msgspec
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from tracker_core.errors import UsageError
+from tracker_core.version import __version__
+
+from ..charts.chart import ChartRequest, draw
+from ..charts.chart_wire import encode_binary, encode_json
+from ..export.csv_cells import as_cell, seconds_text
+from ..query.folder import LocalFolder
+from ..query.series import Series
+from ..runs.run_view import json_number
+from .access import Access, RouteTable
+from .api_schema import documented
+from .events import ChangeFeed
+from .http_body import read_body
+from .http_errors import json_response
+from .http_models import Health, RunDetail, SeriesPoints, run_detail
+from .routes_search import add_search_routes
+
+PREFIX = "/api/v1"
+
+_chart_decoder = msgspec.json.Decoder(ChartRequest)
+
+
+def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) -> None:
+    """Declare the API's routes."""
+    add_search_routes(routes, folder, PREFIX)
+
+    @routes.add("GET", f"{PREFIX}/health", Access.PUBLIC, **documented(Health))
+    async def health() -> Response:
+        return json_response(Health("ok", __version__))
+
+    @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs/{{run_id}}", Access.SIGNED_IN, **documented(RunDetail))
+    def run(project: str, run_id: str, writer: str | None = None) -> Response:
+        view, details = folder.run(project, run_id), folder.details(project, run_id, writer)
+        files, n_lines = folder.files(project, run_id), folder.console(project, run_id).n_lines()
+        return json_response(run_detail(view, details, files, n_lines, folder.run_folder(view)))
+
+    path = f"{PREFIX}/projects/{{project}}/runs/{{run_id}}/series"
+
+    @routes.add("GET", path, Access.SIGNED_IN, **documented(SeriesPoints))
+    def series(
+        project: str, run_id: str, key: str, format: Literal["json", "csv"] = "json", writer: str | None = None
+    ) -> Response:
+        found = folder.series(project, run_id, key, writer)
+        if format == "csv":
+            headers = {"Content-Disposition": 'attachment; filename="series.csv"', "Cache-Control": "no-store"}
+            return Response(_as_csv(key, found), headers=headers, media_type="text/csv; charset=utf-8")
+        return json_response(_as_points(key, found))
+
+    chart_options = documented(None, body=ChartRequest)
+
+    @routes.add("POST", f"{PREFIX}/projects/{{project}}/chart", Access.SIGNED_IN, **chart_options)
+    async def chart(project: str, request: Request) -> Response:
+        wanted = _chart_decoder.decode(await read_body(request))
+        is_json = "application/json" in request.headers.get("accept", "")
+        return await run_in_threadpool(_draw, folder, project, wanted, is_json)
+
+    @routes.add("GET", f"{PREFIX}/events", Access.SIGNED_IN, **documented(None))
+    async def events(request: Request, after: str | None = None) -> Response:
+        number = _notice_number(request.headers.get("last-event-id") or after)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(feed.stream(number), headers=headers, media_type="text/event-stream")
+
+
+def _draw(folder: LocalFolder, project: str, wanted: ChartRequest, is_json: bool) -> Response:
+    found = draw(folder, project, wanted)
+    headers = {"Cache-Control": "no-store"}
+    if is_json:
+        return Response(encode_json(found), headers=headers, media_type="application/json")
+    return Response(encode_binary(found), headers=headers, media_type="application/octet-stream")
+
+
+def _notice_number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise UsageError("Last-Event-ID", repr(text)[:100], "the id of an event", "leave it out to begin now")
+    return int(text)
+
+
+def _as_points(key: str, series: Series) -> SeriesPoints:
+    seconds = (series.wall_time_ns / 1e9).tolist()
+    return SeriesPoints(key, series.steps.tolist(), seconds, json_number(series.values.tolist()))
+
+
+def _as_csv(key: str, series: Series) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["step", "wall_time_s", as_cell(key)])
+    points = zip(series.steps.tolist(), series.wall_time_ns.tolist(), series.values.tolist(), strict=True)
+    writer.writerows([step, seconds_text(ns), as_cell(value)] for step, ns, value in points)
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Ingest: find journals, follow them, and add their records up."""

@@ -1,0 +1,1 @@
+"""`tracker run`: any command as a run."""

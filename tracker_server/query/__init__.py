@@ -1,0 +1,1 @@
+"""A tracker folder as its readers see it."""
