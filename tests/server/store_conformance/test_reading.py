@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -130,20 +131,16 @@ def test_a_missing_run_and_a_missing_metric_are_named(store):
     folder.close()
 
 
-def test_a_removed_run_comes_back_neither_now_nor_later(store):
-    if store.url:
-        pytest.skip("what has arrived at a database stays there when a file is removed")
+def test_a_run_whose_files_are_removed_is_gone_from_a_folder_and_stays_in_a_database(store):
     for run in ("a", "b"):
         journal = Journal(store.folder, run=run)
         journal.row(0, loss=1.0)
         journal.end()
     store.seen().close()
-    import shutil
-
     shutil.rmtree(store.folder / "runs" / "p" / "b")
     for _ in range(2):
         folder = store.seen()
-        assert [view.id for view in folder.runs()] == ["a"]
+        assert {view.id for view in folder.runs()} == ({"a", "b"} if store.url else {"a"})
         folder.close()
 
 
