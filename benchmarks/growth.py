@@ -122,7 +122,7 @@ buckets by step, runs of 200 keys; by the wall clock, medians of {REPEATS}. Draw
 
 {facts}
 
-{chr(10).join(tables)}
+{(chr(10) * 2).join(tables)}
 """
 
 

@@ -7,6 +7,7 @@ import io
 from typing import Literal
 
 import msgspec
+import numpy as np
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -92,7 +93,9 @@ def _notice_number(text: str | None) -> int | None:
 
 def _as_points(key: str, series: Series) -> SeriesPoints:
     seconds = (series.wall_time_ns / 1e9).tolist()
-    return SeriesPoints(key, series.steps.tolist(), seconds, json_number(series.values.tolist()))
+    is_plain = series.values.dtype != object and bool(np.isfinite(series.values).all())
+    values = series.values.tolist()
+    return SeriesPoints(key, series.steps.tolist(), seconds, values if is_plain else json_number(values))
 
 
 def _as_csv(key: str, series: Series) -> str:
