@@ -78,7 +78,9 @@ def kill_at(place: Path, url: str, call: str, numbers: list[int]) -> bool:
     with open_folder(folder, url or None).database.reading().transaction() as connection:
         assert connection is not None
         status = store_status(connection)
-        assert status.n_closed == 1 and status.n_rows <= 2 * N_ROWS and not status.poisoned
+        is_claimed = bool(status.claims)  # by the process that was killed, for half a minute
+        assert is_claimed or status.n_closed == 1
+        assert status.n_rows <= 2 * N_ROWS and not status.poisoned
     return returncode == 0
 
 
