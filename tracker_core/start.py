@@ -84,16 +84,11 @@ def init(
             raise unknown_argument("init", unknown, _INIT_ARGUMENTS)
     plain_config = _chosen(to_config(config), config_include_keys, config_exclude_keys)
     policy = _reinit_policy(reinit)
-    previous = current.get()
-    if previous is not None and current.is_left_open(previous):
-        previous.finish()
-        previous = None
+    previous = _active(policy)
     if previous is not None and policy == "return":
         warn(f"init() returned the run {previous.path}, which is still active; finish() it first for a new one")
         previous.config.update(plain_config)
         return previous
-    if previous is not None and policy == "finish":
-        previous.finish()
     arguments = {
         "project": project, "name": name, "run_id": id, "group": group, "job_type": job_type, "tags": tags,
         "notes": notes, "dir": dir, "mode": mode, "resume": resume, "entity": entity, "save_code": save_code,
@@ -102,6 +97,17 @@ def init(
     run = _start(merged, plain_config)
     if policy != "new" or previous is None:
         current.set(run)
+    return run
+
+
+def _active(policy: str) -> Run | DisabledRun | None:
+    """Return the active run, after finishing one that must not go on beside a new one."""
+    run = current.get()
+    if run is not None and current.is_left_open(run):
+        run.finish()
+        return None
+    if run is not None and policy == "finish":
+        run.finish()
     return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tracker_core.errors import NotFoundError
 from tracker_core.records import State
 from tracker_server.charts.chart import ChartRequest, draw
 from tracker_server.query.folder import LocalFolder
+from tracker_server.store.store_lock import try_store_lock
 
 from .conftest import Journal
 
@@ -170,6 +172,31 @@ def test_a_run_just_begun_is_found_without_a_refresh(tracker_dir):
     assert folder.run("p", "a").n_rows == 20
     changes = {(change.project, change.run): set(change.kinds) for change in folder.refresh()}
     assert changes["p", "a"] >= {"new", "points"}
+
+
+def test_a_run_whose_rows_were_dropped_by_another_process_is_found_again(tracker_dir):
+    for run in ("a", "b"):
+        write_run(tracker_dir, run)
+    folder = opened(tracker_dir)
+    with sqlite3.connect(tracker_dir / "index.sqlite") as database:
+        database.execute("DELETE FROM run WHERE run_id = 'b'")
+    database.close()
+    full(folder)
+    assert {view.id for view in folder.runs()} == {"a", "b"}
+    assert {view.id for view in opened(tracker_dir).runs()} == {"a", "b"}
+
+
+def test_a_run_that_settles_again_stays_though_its_earlier_rows_could_not_be_dropped(tracker_dir):
+    write_run(tracker_dir)
+    folder = opened(tracker_dir)
+    second = Journal(tracker_dir, counter=2)
+    second.row(20, loss=2.0)
+    with try_store_lock(str(tracker_dir / "store.lock")) as is_held:
+        assert is_held
+        folder.refresh()
+    assert folder._index.settle([folder._runs.live["p", "a"].row()])
+    folder._index.write([])
+    assert ("p", "a") in folder._index.settled()
 
 
 ACTIONS = st.lists(

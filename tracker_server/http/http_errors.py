@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tracker_core.errors import NotFoundError, UsageError
 
 from ..catalog.decisions import CatalogError
+from ..ingest.journal_tail import NotKeptError
 from ..runs.filter_syntax import SearchError
 from ..store.store_connection import DatabaseAwayError
 from .security_headers import SECURITY_HEADERS
@@ -49,6 +50,13 @@ class TooLargeError(Exception):
 
 def add_error_handlers(app: FastAPI) -> None:
     """Make the application answer known errors in this form."""
+    _answer_questions(app)
+    _answer_bodies(app)
+    _answer_faults(app)
+
+
+def _answer_questions(app: FastAPI) -> None:
+    """Answer what is wrong with what was asked for."""
 
     @app.exception_handler(UsageError)
     async def usage(_: Request, error: UsageError) -> Response:
@@ -59,18 +67,28 @@ def add_error_handlers(app: FastAPI) -> None:
         detail = ErrorDetail(error.where, error.got, error.expected, error.remedy, error.position)
         return json_response(ErrorBody(detail), 400)
 
-    @app.exception_handler(CatalogError)
-    async def catalog(_: Request, error: CatalogError) -> Response:
-        return error_response(503, error.where, error.got[:500], error.expected, error.remedy)
-
-    @app.exception_handler(DatabaseAwayError)
-    async def away(_: Request, error: DatabaseAwayError) -> Response:
-        remedy = "try again when it is back; what runs log meanwhile is kept"
-        return error_response(503, error.place, error.reason[:500], "a database that answers", remedy)
-
     @app.exception_handler(NotFoundError)
     async def not_found(request: Request, error: NotFoundError) -> Response:
         return error_response(404, request.url.path[:300], str(error)[:500], "something that exists", "check the name")
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_query(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0] if error.errors() else {}
+        where = ".".join(str(part) for part in first.get("loc", ()))
+        got = repr(first.get("input"))[:200]
+        return error_response(422, where, got, str(first.get("msg", "a valid request")), "see /api/v1/openapi.json")
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        where = f"{request.method} {request.url.path}"[:300]
+        reply = error_response(error.status_code, where, str(error.detail), "a documented route", "check the address")
+        for name, value in (error.headers or {}).items():
+            reply.headers[name] = value
+        return reply
+
+
+def _answer_bodies(app: FastAPI) -> None:
+    """Answer what is wrong with the body of a request."""
 
     @app.exception_handler(msgspec.ValidationError)
     async def invalid(request: Request, error: msgspec.ValidationError) -> Response:
@@ -87,12 +105,23 @@ def add_error_handlers(app: FastAPI) -> None:
         where = f"body of {request.url.path}"[:300]
         return error_response(413, where, "a larger body", f"at most {error} bytes", "ask for less at once")
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid_query(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0] if error.errors() else {}
-        where = ".".join(str(part) for part in first.get("loc", ()))
-        got = repr(first.get("input"))[:200]
-        return error_response(422, where, got, str(first.get("msg", "a valid request")), "see /api/v1/openapi.json")
+
+def _answer_faults(app: FastAPI) -> None:
+    """Answer what is wrong here."""
+
+    @app.exception_handler(CatalogError)
+    async def catalog(_: Request, error: CatalogError) -> Response:
+        return error_response(503, error.where, error.got[:500], error.expected, error.remedy)
+
+    @app.exception_handler(DatabaseAwayError)
+    async def away(_: Request, error: DatabaseAwayError) -> Response:
+        remedy = "try again when it is back; what runs log meanwhile is kept"
+        return error_response(503, error.place, error.reason[:500], "a database that answers", remedy)
+
+    @app.exception_handler(NotKeptError)
+    async def not_kept(request: Request, error: NotKeptError) -> Response:
+        remedy = "restore a backup with: tracker db restore"
+        return error_response(500, request.url.path[:300], str(error)[:500], "an intact chunk in the store", remedy)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
@@ -100,12 +129,4 @@ def add_error_handlers(app: FastAPI) -> None:
         got = f"a fault of the server: {type(error).__name__}"
         reply = error_response(500, request.url.path[:300], got, "an answer", "see the server's log and report it")
         reply.headers.update(SECURITY_HEADERS)
-        return reply
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        where = f"{request.method} {request.url.path}"[:300]
-        reply = error_response(error.status_code, where, str(error.detail), "a documented route", "check the address")
-        for name, value in (error.headers or {}).items():
-            reply.headers[name] = value
         return reply

@@ -153,7 +153,10 @@ class FolderIndex:
         with index_writer(self._database) as writer:
             if writer is None:
                 return False
-            if writer.write_runs(list(runs)):
+            rows = list(runs)
+            if writer.write_runs(rows):
+                # What was to be dropped of them was so before they were written anew.
+                self._removed_runs.difference_update((row.view.project, row.view.id) for row in rows)
                 return True
         self._retry_at = time.monotonic() + _RETRY_S
         return False

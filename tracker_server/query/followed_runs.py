@@ -150,10 +150,12 @@ class FollowedRuns:
             self._told.add(key)
 
     def _look_at_settled(self, found: Mapping[str, JournalPath]) -> None:
+        """Notice settled runs of which a journal grew, or whose rows another process dropped from the index."""
+        stored = self._index.settled()
         changed = [
             key
             for key, journals in self._settled.items()
-            if not all(self._has_size(found[name], size) for name, size in journals)
+            if key not in stored or not all(self._has_size(found[name], size) for name, size in journals)
         ]
         self._drop_settled(changed)
         self._index.remove((), changed)
