@@ -38,6 +38,9 @@ bench: $(MADE)
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/charts.py
 	$(BIN)/python benchmarks/run_search.py
+	$(BIN)/python benchmarks/sync_load.py
+	$(BIN)/python benchmarks/sync_drain.py
+	$(BIN)/python benchmarks/sync_outage.py
 
 clean:
 	rm -rf $(VENV)

@@ -21,7 +21,8 @@ CORE_SEAMS = {
     "tracker_core/framework_hook.py": {"tracker_integrations"},
 }
 # A fault of ours must not break the import of a framework, nor freeze the pages that follow the change feed.
-# No fault of what a run records by itself may hurt the training.
+# No fault of what a run records by itself, or of what sends it, may hurt the training. What a request's thread meets
+# is raised in the thread that waits for it.
 BROAD_EXCEPTS = {
     "tracker_core/autoload/_tracker_autoload.py",
     "tracker_core/autoload/sitecustomize.py",
@@ -29,6 +30,8 @@ BROAD_EXCEPTS = {
     "tracker_core/console/recorder.py",
     "tracker_core/framework_hook.py",
     "tracker_core/recorders.py",
+    "tracker_core/sync/online.py",
+    "tracker_core/sync/transport.py",
     "tracker_core/system/sampler.py",
     "tracker_server/http/events.py",
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import current as _current_run
 from . import framework_hook as _framework_hook
+from .control import RunStopped
 from .errors import NoRunError, NotFoundError, TrackerError, UsageError
 from .run import Run
 from .settings import load_settings as _load_settings
@@ -31,6 +32,7 @@ __all__ = [
     "NoRunError",
     "NotFoundError",
     "Run",
+    "RunStopped",
     "Settings",
     "TrackerError",
     "UsageError",

@@ -1,7 +1,8 @@
-"""`Api`: read runs back, from a folder, with or without a server running."""
+"""`Api`: read runs back, from a folder with no server running, or from a server."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Mapping
@@ -16,38 +17,67 @@ from .paths import find_folder
 from .settings import load_settings
 
 if TYPE_CHECKING:
-    from tracker_server.runs.filter_tree import Filter
-    from tracker_server.runs.run_search import Order
+    from tracker_server.query.run_source import RunQuery, RunSource
     from tracker_server.runs.run_view import RunView
+
+# Of runs that are all looked at, so many are brought at once.
+_PAGE_RUNS = 500
 
 __all__ = ["Api", "ApiRun", "Runs", "TrashedRun"]
 
 
 class Api:
-    """Reads the runs of a tracker folder; safe while runs are being written. Each call sees what is there now.
+    """Reads the runs of a tracker folder, or of a server; safe while runs are being written.
 
-    With `TRACKER_DATABASE_URL` set the store is that database, as for `tracker ui`.
+    Each call sees what is there now. Both give the same values and raise the same errors; docs/api.md. With
+    `TRACKER_DATABASE_URL` set the store of a folder is that database, as for `tracker ui`.
 
     Args:
-        dir: the tracker folder. Default: the one that `init` would write to.
+        dir: the tracker folder.
+        base_url: the address of a server. Default, without `dir`: `TRACKER_BASE_URL` or the server of `tracker login`,
+            else the folder that `init` would write to.
+        api_key: a key for that server. Default: `TRACKER_API_KEY` or the one of `tracker login`.
+        timeout: for how long the server may be silent, in seconds. Default: 60.
+
+    Raises:
+        UsageError: the address is none, or both a folder and a server are named.
     """
 
-    def __init__(self, dir: str | os.PathLike[str] | None = None) -> None:
-        from tracker_server.query.open_folder import open_folder
+    def __init__(
+        self,
+        dir: str | os.PathLike[str] | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._source = _source(None if dir is None else os.fspath(dir), base_url, api_key, timeout)
 
-        settings = load_settings()
-        explicit = os.fspath(dir) if dir is not None else settings.dir
-        self._folder = open_folder(find_folder(explicit), settings.database_url)
+    @classmethod
+    def of(cls, source: RunSource) -> Api:
+        """Return the Api of a source of runs that is open already."""
+        api = cls.__new__(cls)
+        api._source = source
+        return api
 
     @property
-    def dir(self) -> str:
-        """The tracker folder, absolute."""
-        return str(self._folder.path)
+    def source(self) -> RunSource:
+        """What answers: the folder or the server."""
+        return self._source
+
+    @property
+    def place(self) -> str:
+        """The path of the tracker folder, or the address of the server."""
+        return self._source.place
+
+    @property
+    def dir(self) -> str | None:
+        """The tracker folder, absolute; None where the runs are a server's."""
+        return None if "://" in self.place else self.place
 
     def projects(self) -> list[str]:
         """Return the names of all projects."""
-        self._folder.refresh()
-        return self._folder.projects()
+        self._source.refresh()
+        return self._source.projects()
 
     def runs(
         self,
@@ -72,43 +102,33 @@ class Api:
             NotFoundError: there is no such project.
             UsageError: a filter is wrong, or the order names no field.
         """
-        from tracker_server.runs.filter_mongo import order_of
+        from tracker_server.query.run_source import RunQuery
 
-        wanted, order_by = _tree(filters), order_of(order)
+        _check_filters(filters)
         _check_page(archived, per_page)
-        self._folder.refresh()
+        query = RunQuery(filters, order, time.time())
+        is_of_language = query.tree() is not None
+        query.search()  # raises what is wrong with it before anything is asked for
+        self._source.refresh()
         name = None if project is None else project.removeprefix("local/")
-        if name is not None and name not in self._folder.projects():
-            raise NotFoundError(f"project {name!r} is not in {self.dir}; it has {self._folder.projects()}")
-        if isinstance(wanted, Mapping):
-            return self._runs_of_dict(name, wanted, order_by, archived)
-        return self._pages(name, wanted, order_by, archived, per_page)
+        if name is not None and name not in (known := self._source.projects()):
+            raise NotFoundError(f"project {name!r} is not in {self.place}; it has {known}")
+        if not is_of_language:
+            return self._runs_of_dict(name, query, archived)
+        return self._pages(name, query, archived, per_page)
 
-    def _pages(
-        self, project: str | None, tree: Filter, order: Order, archived: bool | Literal["only"], per_page: int
-    ) -> Runs:
-        from tracker_server.query.run_queries import find_part
-        from tracker_server.runs.run_search import Search
-
-        search = Search(tree, order, "", time.time())
-
+    def _pages(self, project: str | None, query: RunQuery, archived: bool | Literal["only"], per_page: int) -> Runs:
         def fetch(after: Any, size: int) -> tuple[list[ApiRun], Any, int]:
-            page = find_part(self._folder, project, archived, search, after, size)
-            return [ApiRun(self._folder, view) for view in page.runs], page.next_place, page.n_matching
+            page = self._source.find(project, archived, query, after, size)
+            return [ApiRun(self._source, view) for view in page.runs], page.next_place, page.n_matching
 
         return Runs(fetch, per_page)
 
-    def _runs_of_dict(
-        self, project: str | None, wanted: Mapping[str, Any], order: Order, archived: bool | Literal["only"]
-    ) -> Runs:
+    def _runs_of_dict(self, project: str | None, query: RunQuery, archived: bool | Literal["only"]) -> Runs:
         """Return what a dict matches that has no like in the filter language: every run is looked at."""
-        from tracker_server.runs.filter_tree import EVERY_RUN
-        from tracker_server.runs.run_search import matching_runs
-
-        views = self._in_archive(self._folder.runs(project), archived)
-        matching = [view for view in views if matches(ApiRun(self._folder, view), wanted)]
-        ordered = matching_runs(matching, EVERY_RUN, order, self._environment)
-        runs = [ApiRun(self._folder, view) for view in ordered]
+        wanted: Any = query.filters
+        every = self._pages(project, dataclasses.replace(query, filters=None), archived, _PAGE_RUNS)
+        runs = [run for run in every if matches(run, wanted)]
         return Runs(lambda after, size: (runs, None, len(runs)), len(runs))
 
     def run(self, path: str) -> ApiRun:
@@ -118,37 +138,53 @@ class Api:
             NotFoundError: there is no such run.
             UsageError: the id is in more than one project.
         """
-        self._folder.refresh()
+        self._source.refresh()
         parts = path.strip("/").removeprefix("local/").split("/")
-        if len(parts) == 2 and self._folder.has_run(*parts):
-            return ApiRun(self._folder, self._folder.run(*parts))
-        found = [view for view in self._folder.runs() if view.id == parts[-1]] if len(parts) == 1 else []
+        found = self._found(parts)
         if len(found) > 1:
             projects = sorted(view.project for view in found)
             got = f"{path!r}, which is in {', '.join(projects)}"
             raise UsageError("run()", got, "one run", f"write '{projects[0]}/{path}'")
         if not found:
-            raise NotFoundError(f"run {path!r} is not in {self.dir}; list what is there with: tracker runs")
-        return ApiRun(self._folder, found[0])
+            raise NotFoundError(f"run {path!r} is not in {self.place}; list what is there with: tracker runs")
+        return ApiRun(self._source, found[0])
+
+    def _found(self, parts: list[str]) -> list[RunView]:
+        if len(parts) == 1:
+            return self._source.find_runs(parts[0])
+        try:
+            return [self._source.run(*parts)] if len(parts) == 2 else []
+        except NotFoundError:
+            return []
 
     def trash(self, project: str | None = None) -> list[TrashedRun]:
         """Return the deleted runs that can be brought back, of a project or of all, the latest deleted first."""
-        self._folder.catalog.refresh()
-        found = self._folder.catalog.decisions.in_trash()
-        return [TrashedRun(self._folder, run) for run in found if project in (None, run.project)]
+        return [TrashedRun(self._source, run) for run in self._source.trash(project)]
 
     def close(self) -> None:
-        """Let go of the folder."""
-        self._folder.close()
+        """Let go of the folder, or of the connection to the server."""
+        self._source.close()
 
-    def _in_archive(self, views: list[RunView], archived: bool | Literal["only"]) -> list[RunView]:
-        if archived is True:
-            return views
-        known = self._folder.catalog.decisions.archived
-        return [view for view in views if ((view.project, view.id) in known) == (archived == "only")]
 
-    def _environment(self, view: RunView) -> Mapping[str, Any]:
-        return self._folder.details(view.project, view.id).environment
+def _source(dir: str | None, base_url: str | None, api_key: str | None, timeout_s: float | None) -> RunSource:
+    """Return where the runs are: the folder named, the server named, the server of the settings, else the folder."""
+    from .remote.server_address import key_for, server_address
+
+    settings = load_settings()
+    if dir is not None and base_url is not None:
+        raise UsageError("Api()", "both dir and base_url", "one of the two", "leave one of them out")
+    address = None if dir is not None else base_url or settings.base_url
+    if address is None:
+        from tracker_server.query.local_runs import LocalRuns
+        from tracker_server.query.open_folder import open_folder
+
+        return LocalRuns(open_folder(find_folder(dir if dir is not None else settings.dir), settings.database_url))
+    from tracker_server.remote.remote_runs import open_server
+
+    address = server_address(address, "Api(base_url=)" if base_url else "TRACKER_BASE_URL")
+    if timeout_s is not None and not 0 < timeout_s < float("inf"):
+        raise UsageError("Api(timeout=)", repr(timeout_s), "seconds above 0", "leave it out for 60")
+    return open_server(address, api_key or key_for(address, settings), timeout_s)
 
 
 def _check_page(archived: bool | Literal["only"], per_page: int) -> None:
@@ -158,15 +194,7 @@ def _check_page(archived: bool | Literal["only"], per_page: int) -> None:
         raise UsageError("runs(per_page=)", repr(per_page)[:100], "a number from 1 on", "leave it out for 50")
 
 
-def _tree(filters: str | Mapping[str, Any] | None) -> Filter | Mapping[str, Any]:
-    """Return a filter as a tree, or as it is where only `matches` can answer it."""
-    from tracker_server.runs.filter_mongo import tree_of_mongo
-    from tracker_server.runs.filter_syntax import parse_filter
-
-    if isinstance(filters, str):
-        return parse_filter(filters)
-    if filters is not None and not isinstance(filters, Mapping):
+def _check_filters(filters: str | Mapping[str, Any] | None) -> None:
+    if filters is not None and not isinstance(filters, (str, Mapping)):
         got = f"{filters!r}"[:100] + f" of type {type(filters).__name__}"
         raise UsageError("runs(filters=)", got, "a text or a dict", "write for example 'state == \"finished\"'")
-    tree = tree_of_mongo(filters or {})
-    return (filters or {}) if tree is None else tree

@@ -10,20 +10,21 @@ from .api_files import ApiFile
 from .errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from tracker_server.query.folder import LocalFolder
     from tracker_server.query.run_console import ConsoleRow
+    from tracker_server.query.run_source import RunSource
     from tracker_server.query.series import Series
-    from tracker_server.runs.run_details import RunDetails
+    from tracker_server.runs.run_details import RunDetails, WriterView
     from tracker_server.runs.run_view import MetricView, RunView
 
+    from .control import StopOrder
     from .records import RunError
 
 
 class ApiRun:
     """One run, as of when it was asked for; `refresh()` looks again."""
 
-    def __init__(self, folder: LocalFolder, view: RunView) -> None:
-        self._folder = folder
+    def __init__(self, source: RunSource, view: RunView) -> None:
+        self._source = source
         self._view = view
 
     def __repr__(self) -> str:
@@ -68,6 +69,37 @@ class ApiRun:
     def signal(self) -> str:
         """The signal that ended the process, such as "SIGTERM", or ""."""
         return self._view.signal
+
+    @property
+    def stopped_by(self) -> str:
+        """Who asked for the end of the run, and why, such as "ann: loss is NaN"; "" where nobody did."""
+        return self._view.stopped_by
+
+    @property
+    def forked_from(self) -> str:
+        """Where the history of the run begins, as "project/run?_step=N"; of itself after a rewind, "" for nowhere."""
+        return self._view.forked_from
+
+    @property
+    def forks(self) -> list[ApiRun]:
+        """The runs whose history begins with this one's, archived ones too, newest first."""
+        from tracker_server.query.lineage import forks_query, is_fork_of
+
+        self._source.refresh()
+        found: list[RunView] = []
+        place = None
+        while True:
+            page = self._source.find(None, True, forks_query(self.project, self.id), place, 1000)
+            found += page.runs
+            place = page.next_place
+            if place is None:
+                break
+        return [ApiRun(self._source, view) for view in found if is_fork_of(view, self.project, self.id)]
+
+    @property
+    def writers(self) -> list[WriterView]:
+        """How each process of the run fares: `writer`, `host`, `node`, `state`, `last_seen_ns`, `n_rows`, ..."""
+        return self._details().writers
 
     @property
     def error(self) -> RunError | None:
@@ -139,12 +171,12 @@ class ApiRun:
 
     def system_keys(self, writer: str | None = None) -> list[str]:
         """Return the names of the system metrics, sorted; of `writer`, or of whose are shown by default."""
-        return sorted(self._folder.details(self.project, self.id, writer).system)
+        return sorted(self._source.details(self.project, self.id, writer).system)
 
     def refresh(self) -> ApiRun:
         """Look at the run again."""
-        self._folder.refresh()
-        self._view = self._folder.run(self.project, self.id)
+        self._source.refresh()
+        self._view = self._source.run(self.project, self.id)
         return self
 
     def keys(self) -> list[str]:
@@ -173,8 +205,8 @@ class ApiRun:
         Raises:
             NotFoundError: the run never logged it.
         """
-        self._folder.refresh()
-        return self._folder.series(self.project, self.id, key, writer)
+        self._source.refresh()
+        return self._source.series(self.project, self.id, key, writer)
 
     def history(
         self,
@@ -213,13 +245,13 @@ class ApiRun:
         self, keys: Sequence[str] | None = None, stream: Literal["default", "system"] = "default"
     ) -> Iterator[dict[str, Any]]:
         """Yield every row as logged, or every sample, one dict per row, with "_step" and "_timestamp"."""
-        self._folder.refresh()
-        for row in self._folder.rows(self.project, self.id, keys, is_system=stream == "system"):
+        self._source.refresh()
+        for row in self._source.rows(self.project, self.id, keys, is_system=stream == "system"):
             yield {"_step": row.step, "_timestamp": row.wall_time_ns / 1e9, **row.values}
 
     def n_console_lines(self) -> int:
         """Return how many lines of output there are."""
-        return self._folder.console(self.project, self.id).n_lines()
+        return self._source.console(self.project, self.id).n_lines()
 
     def console(self, first: int = 0, limit: int = 500, writer: str | None = None) -> list[ConsoleRow]:
         """Return up to `limit` lines of output, with `number`, `wall_time_ns`, `stream`, `text` and `session`.
@@ -232,8 +264,8 @@ class ApiRun:
         Raises:
             NotFoundError: there is no such writer.
         """
-        self._folder.refresh()
-        output = self._folder.console(self.project, self.id, writer)
+        self._source.refresh()
+        output = self._source.console(self.project, self.id, writer)
         if first < 0:
             return output.last(-first).lines[: max(0, limit)]
         return output.window(first, max(0, limit)).lines
@@ -242,17 +274,16 @@ class ApiRun:
         """Yield the text of every line of output, with `ansi` also its colours."""
         from tracker_server.query.console_log import without_ansi
 
-        self._folder.refresh()
-        for line in self._folder.console(self.project, self.id, writer).lines():
+        self._source.refresh()
+        for line in self._source.console(self.project, self.id, writer).lines():
             yield line.text if ansi else without_ansi(line.text)
 
     def files(self) -> list[ApiFile]:
         """Return the files kept with the run, by name; of each what was saved last."""
-        self._folder.refresh()
-        folder = self._folder.run_folder(self._view)
+        self._source.refresh()
         return [
-            ApiFile(kept.path, kept.size_bytes, kept.kind, kept.digest, kept.saved_ns, _opener(folder, kept.digest))
-            for kept in self._folder.files(self.project, self.id)
+            ApiFile(kept.path, kept.size_bytes, kept.kind, kept.digest, kept.saved_ns, self._opener(kept.digest))
+            for kept in self._source.files(self.project, self.id)
         ]
 
     def file(self, name: str) -> ApiFile:
@@ -265,22 +296,43 @@ class ApiRun:
     @property
     def archived(self) -> bool:
         """Whether the run is out of the way: lists leave it out unless told otherwise."""
-        self._folder.catalog.refresh()
-        return (self.project, self.id) in self._folder.catalog.decisions.archived
+        return self._source.is_archived(self.project, self.id)
 
     def archive(self, why: str = "") -> None:
         """Take the run out of the way. Nothing of it changes, and `Api.run` still finds it."""
-        from tracker_server.catalog.decisions import by_me
-        from tracker_server.catalog.run_removal import archive_runs
-
-        archive_runs(self._folder, [(self.project, self.id)], by_me(why))
+        self._source.archive([(self.project, self.id)], why)
 
     def unarchive(self, why: str = "") -> None:
         """Take the run out of the archive."""
-        from tracker_server.catalog.decisions import by_me
-        from tracker_server.catalog.run_removal import unarchive_runs
+        self._source.unarchive([(self.project, self.id)], why)
 
-        unarchive_runs(self._folder, [(self.project, self.id)], by_me(why))
+    @property
+    def stop_order(self) -> StopOrder | None:
+        """What the running run was asked and has not done yet, with `by`, `why` and `at_ns`; else None."""
+        return self._source.stop_order(self.project, self.id)
+
+    def stop(self, why: str = "") -> bool:
+        """Ask the run to stop: at its next `log()`, or where its framework lets it. See docs/states.md.
+
+        Args:
+            why: a reason, kept with the decision and shown.
+
+        Returns:
+            Whether it was not asked before.
+
+        Raises:
+            UsageError: it is not running.
+        """
+        return bool(self._source.stop([(self.project, self.id)], why))
+
+    def withdraw_stop(self, why: str = "") -> None:
+        """Take back that the run is to stop; without effect where its process has been told already.
+
+        Raises:
+            UsageError: it is not running any more.
+            NotFoundError: nobody asked it to stop.
+        """
+        self._source.withdraw_stop([(self.project, self.id)], why)
 
     def delete(self, delete_artifacts: bool = False, *, force: bool = False, why: str = "") -> None:
         """Put the run into the trash: it is seen nowhere any more, and `undelete` brings it back.
@@ -294,26 +346,14 @@ class ApiRun:
             UsageError: it is being written, and `force` is not set.
             NotFoundError: it was removed.
         """
-        from tracker_server.catalog.decisions import by_me
-        from tracker_server.catalog.run_removal import delete_runs
-
-        self._folder.refresh()
-        delete_runs(self._folder, [(self.project, self.id)], by_me(why), force)
-        self._folder.refresh()
+        self._source.delete([(self.project, self.id)], why, force)
 
     def undelete(self, why: str = "") -> None:
         """Bring the run back from the trash. Raises NotFoundError where it is not in it any more."""
-        from tracker_server.catalog.decisions import by_me
-        from tracker_server.catalog.run_removal import undelete_runs
-
-        undelete_runs(self._folder, [(self.project, self.id)], by_me(why))
-        self._folder.refresh()
+        self._source.undelete([(self.project, self.id)], why)
 
     def _details(self) -> RunDetails:
-        return self._folder.details(self.project, self.id)
+        return self._source.details(self.project, self.id)
 
-
-def _opener(run_folder: str, digest: str) -> Callable[[], BinaryIO]:
-    from tracker_server.ingest.kept_files import open_kept
-
-    return lambda: open_kept(run_folder, digest)
+    def _opener(self, digest: str) -> Callable[[], BinaryIO]:
+        return lambda: self._source.open_file(self.project, self.id, digest)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracker_server.catalog.decisions import Tombstone
-    from tracker_server.query.folder import LocalFolder
+    from tracker_server.query.run_source import BuriedRun, RunSource
 
 
 class TrashedRun:
     """A run in the trash, with what is known of it there."""
 
-    def __init__(self, folder: LocalFolder, run: Tombstone) -> None:
-        self._folder = folder
+    def __init__(self, source: RunSource, run: BuriedRun) -> None:
+        self._source = source
         self._run = run
 
     def __repr__(self) -> str:
@@ -57,8 +56,4 @@ class TrashedRun:
 
     def undelete(self, why: str = "") -> None:
         """Bring it back. Raises NotFoundError where it is not in the trash any more."""
-        from tracker_server.catalog.decisions import by_me
-        from tracker_server.catalog.run_removal import undelete_runs
-
-        undelete_runs(self._folder, [self._run.key], by_me(why))
-        self._folder.refresh()
+        self._source.undelete([self._run.key], why)

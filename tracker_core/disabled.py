@@ -31,6 +31,8 @@ class DisabledRun:
         self.step = self.starting_step = 0
         self.resumed = self.is_finished = False
         self.disabled = True
+        self.should_stop = False
+        self.stop_order_sessions: tuple[str, ...] = ()
 
     def log(self, data: Any, step: Any = None, commit: Any = None) -> None:
         """Do nothing."""
@@ -45,6 +47,18 @@ class DisabledRun:
     def log_code(self, *args: Any, **kwargs: Any) -> list[str]:
         """Keep nothing."""
         return []
+
+    def leave_stop_to_adapter(self, is_adapted: bool) -> None:
+        """Do nothing: nobody can ask for a stop."""
+
+    def raise_if_stopped(self) -> None:
+        """Do nothing."""
+
+    def go_online(self, online: Any) -> None:
+        """Do nothing: nothing is sent."""
+
+    def wait_at_end(self, wait: Any) -> None:
+        """Do nothing: nothing is under way at the end."""
 
     def mark_preempting(self) -> None:
         """Do nothing."""

@@ -9,7 +9,7 @@ from . import paths
 from .journal_format import Kind
 from .journal_reader import JournalBatch, JournalReader, read_session
 from .metrics import MetricStats
-from .records import Config, RowMap
+from .records import Config, RowMap, Session
 from .say import warn
 from .sessions import PRIMARY_WRITER, EarlierSessions
 
@@ -17,30 +17,39 @@ from .sessions import PRIMARY_WRITER, EarlierSessions
 def find_earlier(folder: str, project: str, run_id: str) -> EarlierSessions:
     """Look at the sessions that a run id already has; cheap, reads only their first records."""
     earlier = EarlierSessions()
+    branches: dict[int, Session] = {}
+    inherited: set[int] = set()
+    for session, _ in sessions_of(folder, project, run_id):
+        earlier.attempt = max(earlier.attempt, session.attempt)
+        if session.inherited:
+            inherited.add(session.attempt)
+        elif session.writer == PRIMARY_WRITER and session.counter >= earlier.counter:
+            earlier.counter, earlier.last = session.counter, session
+        if session.forked_from and not session.inherited:
+            branches.setdefault(session.attempt, session)
+    earlier.branch = branches.get(earlier.attempt)
+    earlier.has_inherited = earlier.attempt in inherited
+    return earlier
+
+
+def sessions_of(folder: str, project: str, run_id: str) -> list[tuple[Session, str]]:
+    """Return the sessions of a run with the paths of their journals, in their order; cheap."""
+    found = []
     for path in _journals(folder, project, run_id):
         try:
             session = read_session(path)
         except OSError:
             continue
-        if session is None:
-            continue
-        earlier.attempt = max(earlier.attempt, session.attempt)
-        if session.counter >= earlier.counter and session.writer == PRIMARY_WRITER:
-            earlier.counter, earlier.last = session.counter, session
-    return earlier
+        if session is not None:
+            found.append((session, path))
+    return sorted(found, key=lambda item: (item[0].counter, item[0].wall_time_ns))
 
 
 def read_progress(earlier: EarlierSessions, folder: str, project: str, run_id: str) -> None:
     """Fill in the step and config that the latest attempt of a run reached, from all its rows."""
-    sessions = []
-    for path in _journals(folder, project, run_id):
-        try:
-            session = read_session(path)
-        except OSError:
+    for session, path in sessions_of(folder, project, run_id):
+        if session.attempt != earlier.attempt:
             continue
-        if session is not None and session.attempt == earlier.attempt:
-            sessions.append((session.counter, session.wall_time_ns, path))
-    for _, _, path in sorted(sessions):
         try:
             _read_progress_of(path, earlier)
         except OSError as error:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from . import current, notebook, signals
+from .control import RunStopped
 from .describe import describe_error
 from .errors import UsageError
 from .records import RunError, State
@@ -20,6 +21,8 @@ _SIGINT = 2
 # A SLURM job is sent these some time before its end where it asks for that (--signal); SIGTERM has other reasons too.
 _USER_SIGNALS = ("SIGUSR1", "SIGUSR2")
 
+_RUN_STOPPED = f"{RunStopped.__module__}.{RunStopped.__qualname__}"
+
 _exit_code = 0
 _error: RunError | None = None
 _last_value: object = None
@@ -27,7 +30,14 @@ _is_installed = False
 _worker_pid = 0
 
 
-def conclude(exit_code: int, error: RunError | None, signal: str, noted_signal: str, is_preempting: bool) -> State:
+def conclude(
+    exit_code: int,
+    error: RunError | None,
+    signal: str,
+    noted_signal: str,
+    is_preempting: bool,
+    stopped_by: str = "",
+) -> State:
     """Return the closing state of a run, without its time.
 
     Args:
@@ -36,12 +46,20 @@ def conclude(exit_code: int, error: RunError | None, signal: str, noted_signal: 
         signal: the signal that ended it, "" for none.
         noted_signal: the last signal that it received and survived, "" for none.
         is_preempting: whether it said that it is about to be preempted.
+        stopped_by: who asked for this end, "" where nobody did.
     """
     if error is not None and error.type == "KeyboardInterrupt":
         exit_code, signal = SIGNAL_EXIT_BASE + _SIGINT, signal or "SIGINT"
+    if stopped_by:
+        error = None if error is not None and error.type == _RUN_STOPPED else error
+        return State(
+            wall_time_ns=0, state="killed", exit_code=exit_code, error=error, signal=signal, stopped_by=stopped_by
+        )
     if not (exit_code or error or signal):
         return State(wall_time_ns=0, state="finished", exit_code=0)
     last = signal or noted_signal
+    if error is not None and error.type == _RUN_STOPPED:  # another run of the process was
+        return State(wall_time_ns=0, state="killed", exit_code=exit_code, error=error)
     is_preempted = is_preempting or (last in _USER_SIGNALS and "SLURM_JOB_ID" in os.environ)
     # A program gives SIGUSR1 and SIGUSR2 its own meaning: one that it survived is no reason for a later failure.
     signal = last if is_preempted or last not in _USER_SIGNALS else signal

@@ -23,7 +23,7 @@ class Filterable(Protocol):
 _ALIASES = {"display_name": "name", "created_at": "created_ns", "createdAt": "created_ns", "jobType": "job_type"}
 _FIELDS = (
     "id name display_name project entity state group job_type jobType tags notes host"
-    " created_at createdAt created_ns ended_ns duration_s signal exit_code command"
+    " created_at createdAt created_ns ended_ns duration_s signal exit_code command forked_from"
 ).split()
 # Where dotted names lead to.
 _NESTED = {

@@ -161,7 +161,7 @@ def _look(run_folder: str) -> _Known:
                 session = read_session(path)
             except OSError:
                 continue
-            if session is not None:
+            if session is not None and not session.inherited:
                 known.sessions.append((session, path))
     known.sessions.sort(key=lambda item: (item[0].counter, item[0].wall_time_ns))
     return known
@@ -171,25 +171,26 @@ def _is_being_written(known: _Known, attempt: int, timeout_s: float) -> bool:
     """Say whether an attempt has a primary writer that lives, or others that outlive one that ended well."""
     sessions = known.of(attempt)
     primaries = [(session, path) for session, path in sessions if session.writer == PRIMARY_WRITER]
-    if any(_is_open(session, path, timeout_s) for session, path in primaries):
+    if any(is_open(session, path, timeout_s) for session, path in primaries):
         return True
     path = known.claims.get((attempt, known.n_claims(attempt)))
     if path is not None and _is_about_to_write(path, {session.session for session, _ in sessions}, timeout_s):
         return True
-    if not primaries or _state_of(primaries[-1][1]) != "finished":
+    if not primaries or state_of(primaries[-1][1]) != "finished":
         return False
     others = [item for item in sessions if item[0].writer not in (PRIMARY_WRITER, LAUNCHER_WRITER)]
-    return any(_is_open(session, path, timeout_s) for session, path in others)
+    return any(is_open(session, path, timeout_s) for session, path in others)
 
 
-def _is_open(session: Session, path: str, timeout_s: float) -> bool:
+def is_open(session: Session, path: str, timeout_s: float) -> bool:
     """Say whether a session is being written by another process."""
     if _is_this_process(session) or not _is_process_alive(session, path, timeout_s):
         return False
-    return _state_of(path) not in CLOSING_STATES
+    return state_of(path) not in CLOSING_STATES
 
 
-def _state_of(path: str) -> str:
+def state_of(path: str) -> str:
+    """Return the last state near the end of a journal, "" where there is none."""
     try:
         state = last_state(path)
     except OSError:

@@ -159,6 +159,9 @@ class JournalReader:
         self._slot_groups: dict[tuple[int, int], tuple[int, RowGroup]] = {}
         self._groups: dict[tuple[int, str, tuple[str, ...]], RowGroup] = {}
         self._fragments: list[bytes] = []
+        self._n_doubtful_bytes = 0  # of a header or schemas behind the last record that counts
+        self._sure_sequence = next_sequence
+        self._doubtful = b""
         self._batch = JournalBatch()
 
     def read(self, max_bytes: int | None = None) -> JournalBatch:
@@ -173,6 +176,7 @@ class JournalReader:
         self._groups, self._slot_groups = {}, {}
         with closing(self._open_bytes(self.path)) as journal:
             size = journal.size
+            self._check_doubtful(journal)
             while self.offset < size and (max_bytes is None or batch.n_bytes < max_bytes):
                 data = journal.read(self.offset, min(_CHUNK_BYTES, max_bytes or _CHUNK_BYTES))
                 n_taken = self._take(memoryview(data), is_last=self.offset + len(data) >= size)
@@ -182,9 +186,21 @@ class JournalReader:
                         max_bytes = _CHUNK_BYTES  # too little to hold one record: look further
                         continue
                     break
+            if n_doubtful := self._n_doubtful_bytes:
+                self._doubtful = journal.read(self.offset - n_doubtful, n_doubtful)
         self.n_tail_bytes = max(0, size - self.offset)
         batch.row_groups = list(self._groups.values())
         return batch
+
+    def _check_doubtful(self, journal: JournalBytes) -> None:
+        """Begin the block again where its header or last schema was cut back since, with a row that failed behind it.
+
+        What was read stays read: the records of the block are known by their sequence numbers.
+        """
+        doubtful, self._doubtful = self._doubtful, b""
+        if doubtful and journal.read(self.offset - len(doubtful), len(doubtful)) != doubtful:
+            self.offset, self._header, self._n_doubtful_bytes = self.block_offset, None, 0
+            self.next_sequence = self._sure_sequence
 
     def _take(self, data: memoryview, is_last: bool) -> int:
         """Consume whole records from `data`, which begins at `self.offset`; return the number of bytes consumed."""
@@ -235,6 +251,7 @@ class JournalReader:
         else:
             damage.append(Damage(self.offset, n_bytes, None, reason))
         self._header = None
+        self._n_doubtful_bytes = 0
 
     def _begin_block(self, header: BlockHeader) -> None:
         n_lost = header.first_sequence - self.next_sequence
@@ -242,6 +259,7 @@ class JournalReader:
             self._count_lost(n_lost)
         self._header, self._crc, self._sequence = header, header.crc, header.first_sequence
         self._session = header.session
+        self._doubt(HEADER_BYTES)
         self._slots, self._slot_groups = {}, {}
         if not self._fragments:
             self.block_offset, self.block_first_sequence = self.offset, max(header.first_sequence, self.next_sequence)
@@ -265,6 +283,7 @@ class JournalReader:
                 if end == position:
                     break
                 position = end
+                self._n_doubtful_bytes = 0
                 continue
             body = position + FRAME.size
             body_end = body + length
@@ -273,6 +292,10 @@ class JournalReader:
             crc = crc32(data[position:body_end], self._crc)
             if crc != CRC.unpack_from(data, body_end)[0]:
                 break
+            if kind == Kind.SCHEMA:
+                self._doubt(body_end + CRC.size - position)
+            else:
+                self._n_doubtful_bytes = 0
             if kind == Kind.SCHEMA or self._sequence >= self.next_sequence:
                 self._take_record(self._sequence, kind, data[body:body_end])
             self._crc = crc
@@ -280,6 +303,12 @@ class JournalReader:
             self.next_sequence = max(self.next_sequence, self._sequence)
             position = body_end + CRC.size
         return position
+
+    def _doubt(self, n_bytes: int) -> None:
+        """Note bytes that count for nothing yet: a failed write may take them back."""
+        if not self._n_doubtful_bytes:
+            self._sure_sequence = self.next_sequence
+        self._n_doubtful_bytes += n_bytes
 
     def _take_rows(self, data: memoryview, start: int) -> int:
         """Read the rows of one schema that follow one another from `start`; return where they end."""

@@ -27,6 +27,7 @@ _DRAIN_INTERVAL_S = 0.05
 _RETRY_MAX_S = 5.0
 _LOOK_MIN_S, _LOOK_MAX_S = 0.01, 1.0
 _CLOCK_JUMP_NS = 1_000_000_000
+_TICK_S = 0.9
 _ROW_KINDS = frozenset([Kind.ROW, Kind.ROW_MAP, Kind.SYSTEM, Kind.CONSOLE])
 
 
@@ -65,6 +66,9 @@ class JournalWriter:
         file: the file to write; opened here, or by the thread while it cannot be.
         warn: called once per cause of trouble with one line for the user.
         clock: nanoseconds since the Unix epoch; watched for jumps against the monotonic clock.
+
+    Attributes:
+        each_second: called by the thread about once a second, whatever the disk does; must not raise.
     """
 
     def __init__(
@@ -78,8 +82,10 @@ class JournalWriter:
         queue_max_bytes: int = 64 << 20,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        # Fewer than 30 attributes in all: beyond that CPython (3.11) keeps them in a dict that is slower to read.
         self.lock = threading.RLock()
         self.n_dropped = 0
+        self.each_second: list[Callable[[], None]] = []
         self._file = file
         self._warn = warn
         self._warned: set[str] = set()
@@ -254,12 +260,17 @@ class JournalWriter:
 
     def _work(self) -> None:
         look_s = max(_LOOK_MIN_S, min(_LOOK_MAX_S, self._fsync_interval_s))
+        ticked_s = 0.0
         while not self._closing.wait(self._retry_s if self._is_queueing else look_s):
             with contextlib.suppress(MemoryError):  # the training may give some back
                 if self._is_queueing:
                     self._drain()
                 else:
                     self._keep_up()
+            if monotonic() - ticked_s >= _TICK_S:
+                ticked_s = monotonic()
+                for call in tuple(self.each_second):
+                    call()
         self._write_last()
 
     def _keep_up(self) -> None:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from . import current
+from .control import RunStopped
 
 _watched: Any = None
 
@@ -37,4 +38,7 @@ def _note_error(result: Any) -> None:
     if not isinstance(error, BaseException):
         return
     for run in current.active():
-        run.note_error(error)
+        if isinstance(error, RunStopped) and error.run == run.path:
+            run.end(1, None)  # it is this run that somebody wanted to end, not only a cell
+        else:
+            run.note_error(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import cache
 
 from .records import Session
@@ -28,6 +29,17 @@ def process_start(pid: int) -> str:
         return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
     except (OSError, IndexError):
         return ""
+
+
+def own_start_ns() -> int:
+    """Return when this process began, by today's wall clock; nanoseconds since the Unix epoch."""
+    started = process_start(os.getpid())
+    if started:
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
+        return time.time_ns() - int(age_s * 1e9)
+    import psutil
+
+    return int(psutil.Process().create_time() * 1e9)
 
 
 @cache

@@ -20,7 +20,12 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Session(Record):
-    """Opens a journal: which run, which writer, on which machine and process."""
+    """Opens a journal: which run, which writer, on which machine and process.
+
+    `forked_from` is "project/run?_step=N" where the run's history begins with another's, or with that of an earlier
+    attempt; the journal that holds those rows is `inherited`. `launch` is what the ranks of one job have in common,
+    `node` which of its machines this is ("0", "1", ...), both "" where there is one process.
+    """
 
     session: str
     run: str
@@ -41,6 +46,10 @@ class Session(Record):
     boot_id: str = ""
     process_start: str = ""
     python: str = ""
+    forked_from: str = ""
+    inherited: bool = False
+    launch: str = ""
+    node: str = ""
 
 
 class Schema(msgspec.Struct, array_like=True):
@@ -98,13 +107,15 @@ class State(Record):
     """A change of the session's state. One of CLOSING_STATES closes the journal.
 
     "running" with a signal says that the process received it and lived on; "preempting" that it expects to be stopped,
-    so that an end without a word is a preemption and no crash.
+    so that an end without a word is a preemption and no crash. `stopped_by` names who asked for the end, where the run
+    ended because somebody did; its state is "killed" then.
     """
 
     state: str
     exit_code: int | None = None
     error: RunError | None = None
     signal: str = ""
+    stopped_by: str = ""
 
 
 class Dropped(Record):

@@ -50,6 +50,7 @@ class Run(RunIdentity):
         self._writer_pid = os.getpid()
         self._fork_lock = threading.RLock()
         self._writer = open_writer(session, folder, settings)
+        self._stops = self._watch_stops()
         self._step = self._starting_step = first_step
         self._n_rows = 0
         self._is_finished = False
@@ -59,6 +60,7 @@ class Run(RunIdentity):
         self._last: dict[str, Any] = {}
         self._system_plans: dict[tuple[str, ...], RowPlan] = {}
         self._is_preempting = self._is_ending = False
+        self._waits_at_end: list[Callable[[float, bool], None]] = []
         self._noted_signal = ""
         self._recorders = Recorders(self, settings)
         self.config = Config(config, self._record_config)
@@ -80,6 +82,7 @@ class Run(RunIdentity):
 
         Raises:
             UsageError: a key is not text, a value cannot be kept, or the run has finished.
+            RunStopped: somebody asked the run to stop; the row is recorded. In the main thread only, and once.
         """
         try:
             values = tuple(data.values())
@@ -116,10 +119,17 @@ class Run(RunIdentity):
     def _log_new(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
         """Log a row whose keys and types are new, or that holds something other than plain numbers."""
         self._own_writer()
+        plans = self._plans  # first: an order to stop swaps the table, so that every row comes here
         row = flatten_row(data, "log()")
-        if ensure_plan(self._plans, row, self._rules, self._stats):
+        if self._stops.is_due:
+            self._log_unplanned(row, step, commit)
+            self._stops.raise_if_due()
+        elif ensure_plan(plans, row, self._rules, self._stats):
             self.log(row, step, commit)
-            return
+        else:
+            self._log_unplanned(row, step, commit)
+
+    def _log_unplanned(self, row: dict[str, Any], step: int | None, commit: bool | None) -> None:
         with self._writer.lock:
             if self._is_finished:
                 raise self._finished_error("log()")
@@ -166,6 +176,10 @@ class Run(RunIdentity):
     def start_recorders(self) -> None:
         """Begin to record what needs no line of code: environment, console, machine."""
         self._recorders.start()
+
+    def wait_at_end(self, wait: Callable[[float, bool], None]) -> None:
+        """Have the end of the run call `wait` with a timeout in s, and whether a signal ends the process."""
+        self._waits_at_end.append(wait)
 
     def record(self, record: records.Record) -> None:
         """Append what a part of the tracker has to tell of this run; nothing where the run has ended here."""
@@ -319,7 +333,9 @@ class Run(RunIdentity):
         self._is_finished = self._is_finished or self._is_forked_away()
         try:
             with signals.held():
-                self._end(ending.conclude(exit_code, error, signal, self._noted_signal, self._is_preempting), quiet)
+                stopped_by = self._stops.stopped_by(bool(signal or self._noted_signal))
+                last = ending.conclude(exit_code, error, signal, self._noted_signal, self._is_preempting, stopped_by)
+                self._end(last, quiet)
         finally:
             if self._is_finished:  # an end that an exception breaks off is left to the end of the process
                 current.remove(self)
@@ -342,7 +358,11 @@ class Run(RunIdentity):
                 self._is_finished = True
             finally:
                 self._is_ending = False
-        self._tell_end(last, self._writer.close(self._settings.finish_timeout_s), quiet)
+        timeout_s = self._settings.finish_timeout_s
+        n_lost = self._writer.close(timeout_s)
+        for wait in self._waits_at_end:
+            wait(timeout_s, bool(last.signal))
+        self._tell_end(last, n_lost, quiet)
 
     def _record_nested_config_changes(self) -> None:
         """Record changes inside nested config values, which no assignment reported."""
@@ -357,6 +377,7 @@ class Run(RunIdentity):
         self._plans = {}
         self._fork_lock = threading.RLock()  # the old one may be held by a thread that the child does not have
         self._recorders.abandon()
+        self._waits_at_end = []
         self._writer.abandon()
         signals.let_go_after_fork()
 
@@ -372,6 +393,7 @@ class Run(RunIdentity):
                     pid = os.getpid()
                     self._session = new_session(self._session, writer=f"fork-{pid}")
                     self._writer = open_writer(self._session, self._folder, self._settings)
+                    self._stops = self._watch_stops()
                     self._writer_pid = pid
         return self._writer
 

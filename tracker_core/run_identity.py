@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from . import records
+from .control import StopWatch
 from .errors import UsageError
 from .journal_writer import JournalWriter
+from .rows import RowPlan
 from .say import say, warn
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .sync.online import OnlineRun
 
 
 class RunIdentity:
@@ -23,6 +29,9 @@ class RunIdentity:
     _n_rows: int
     _step: int
     _starting_step: int
+    _stops: StopWatch
+    _online: OnlineRun | None = None
+    _plans: dict[tuple[Any, ...], RowPlan]
 
     def _own_writer(self) -> JournalWriter:
         raise NotImplementedError
@@ -89,7 +98,12 @@ class RunIdentity:
     @property
     def url(self) -> str | None:
         """The run's page on a server; None for a run kept in a folder."""
-        return None
+        return None if self._online is None else self._online.url
+
+    def go_online(self, online: OnlineRun) -> None:
+        """Have the journal's thread see to it that the run is sent."""
+        self._online = online
+        self._writer.each_second.append(online.tick)
 
     @property
     def mode(self) -> str:
@@ -120,6 +134,36 @@ class RunIdentity:
     def starting_step(self) -> int:
         return self._starting_step
 
+    @property
+    def should_stop(self) -> bool:
+        """Whether somebody asked the run to stop. A loop that looks here ends itself: `log` does not raise then."""
+        return self._stops.deliver()
+
+    def raise_if_stopped(self) -> None:
+        """Raise RunStopped where somebody asked the run to stop, whoever was told of it."""
+        self._stops.raise_if_ordered()
+
+    @property
+    def stop_order_sessions(self) -> tuple[str, ...]:
+        """The sessions that the order to stop names; () where there is none."""
+        order = self._stops.order
+        return () if order is None else tuple(order.sessions)
+
+    def _watch_stops(self) -> StopWatch:
+        """Have the journal's thread look for orders to this session."""
+        raises, is_quiet = self._settings.on_stop == "raise", self._settings.quiet
+        watch = StopWatch(self.dir, self.session_id, self.path, raises, self._forget_plans, is_quiet)
+        self._writer.each_second.append(watch.look)
+        return watch
+
+    def _forget_plans(self) -> None:
+        """Have the next `log` take the path that looks for an order, at no cost to all others."""
+        self._plans = {}
+
+    def leave_stop_to_adapter(self, is_adapted: bool) -> None:
+        """Say that an adapter looks at `should_stop` while the framework trains, so that `log` does not raise."""
+        self._stops.leave_to_adapter(is_adapted)
+
     def call_after_write(self, call: Callable[[], None]) -> bool:
         """Say whether the caller is a signal handler in the middle of a record; if so, `call` follows that record."""
         return self._writer.call_after_write(call)
@@ -139,7 +183,9 @@ class RunIdentity:
             warn(f"{n_lost} rows of run {self.path} could not be written to {self._writer.path}")
         if not (quiet or self._settings.quiet):
             how = f"{last.state} ({last.signal})" if last.signal else last.state
-            say(f"run {self.name} {how}: {self._n_rows} rows; see it with: tracker show {self.path}")
+            how = f"was stopped by {last.stopped_by}" if last.stopped_by else how
+            sent = "" if self._online is None else f"; {self._online.last_word()}"
+            say(f"run {self.name} {how}: {self._n_rows} rows; see it with: tracker show {self.path}{sent}")
 
     def _finished_error(self, where: str) -> UsageError:
         remedy = "call init() for a new run, or init(id=..., resume='allow') to go on with this one"

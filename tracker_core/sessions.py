@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,8 +17,21 @@ from .records import Session
 from .say import warn
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from .remote.run_progress import Progress
+
 PRIMARY_WRITER = "main"
 LAUNCHER_WRITER = "launcher"
+
+_n_inits = (0, 0)
+
+
+def next_init_number() -> int:
+    """Count the `init` calls of this process that began something: 1 for the first."""
+    global _n_inits
+    pid, n = _n_inits
+    _n_inits = (os.getpid(), n + 1 if pid == os.getpid() else 1)
+    return _n_inits[1]
 
 
 def new_session(template: Session, **changes: Any) -> Session:
@@ -53,10 +66,24 @@ def open_writer(session: Session, folder: str, settings: Settings) -> JournalWri
 
 
 class EarlierSessions(msgspec.Struct):
-    """What the journals of a run id hold before this session: none where `last` is None."""
+    """What the journals of a run id hold before this session: none where `last` is None.
+
+    Attributes:
+        last: the primary writer's latest session.
+        counter, attempt: the highest there are.
+        next_step, config: what the latest attempt came to.
+        branch: the session that began the latest attempt with the history of another, if one did.
+        has_inherited: whether that history is there.
+        remote: what a server knows of the latest attempt, where it knows anything.
+        is_further_there: whether that is more than what the journals here hold.
+    """
 
     last: Session | None = None
     counter: int = 0
     attempt: int = 0
     next_step: int = 0
     config: dict[str, Any] = {}
+    branch: Session | None = None
+    has_inherited: bool = False
+    remote: Progress | None = None
+    is_further_there: bool = False

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
 
 from .errors import UsageError
+from .say import warn
+from .servers_file import KeptServers, ServersFileError, read_servers, same_address
 
 MODES = ("online", "offline", "disabled")
 ENV_PREFIX = "TRACKER_"
@@ -50,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notes: Annotated[str, "Free text about the run."] = ""
     dir: Annotated[str | None, "Tracker folder. Default: the nearest .tracker/ upwards, else ./.tracker."] = None
     mode: Annotated[str | None, "online, offline or disabled. Default: offline unless base_url is set."] = None
-    resume: Annotated[str | None, "allow, must or never. Default: a known id is a new attempt of that run."] = None
+    resume: Annotated[str | None, "allow, must, never or auto. Default: a known id is a new attempt."] = None
     base_url: Annotated[str | None, "Address of a tracker server."] = None
     api_key: Annotated[str | None, "Key for that server."] = None
     quiet: Annotated[bool, "Print no line at the start and end of a run."] = False
@@ -70,12 +73,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_names: Annotated[tuple[str, ...], "Further names whose values are masked, besides the usual ones."] = ()
     launcher: Annotated[str | None, "Set by `tracker run` for the command that it runs."] = None
     finish_timeout_s: Annotated[float, "How long finish() tries to write rows that wait."] = 10.0
+    fork_from: Annotated[str | None, "RUN?_step=N: begin a new run with another's history up to that step."] = None
+    resume_from: Annotated[str | None, "RUN?_step=N: go on with a run from an earlier step, as a new attempt."] = None
+    init_timeout_s: Annotated[float, "How long init() asks a server about a run to go on with."] = 5.0
+    join_timeout_s: Annotated[float, "How long a rank waits to learn from rank 0 which run it joins."] = 30.0
+    sync_interval_s: Annotated[float, "How often what is new is sent to the server."] = 1.0
+    sync_timeout_s: Annotated[float, "How long finish() waits until a server that answers has everything."] = 10.0
+    synced_keep_days: Annotated[float, "For how long runs that a server has wholly are kept here; 0 for ever."] = 0.0
+    on_stop: Annotated[str, "What a stop request does: raise (at the next log) or flag (run.should_stop)."] = "raise"
+    stop_grace_s: Annotated[float, "How long after SIGTERM `tracker run` kills a command that is to stop."] = 30.0
     database_url: Annotated[
         str | None,
         "Address of a PostgreSQL database that `tracker ui` keeps the store in. Default: files of the folder.",
     ] = None
     ui_host: Annotated[str, "Address that `tracker ui` listens at."] = "127.0.0.1"
     ui_port: Annotated[int, "Port that `tracker ui` tries first."] = 7007
+    server_host: Annotated[str, "Address that `tracker server` listens at."] = "127.0.0.1"
+    server_port: Annotated[int, "Port that `tracker server` listens at."] = 7080
+    tls_certificate: Annotated[str | None, "File with the certificate chain of `tracker server`, PEM."] = None
+    tls_key: Annotated[str | None, "File with the private key of that certificate, PEM."] = None
+    trusted_proxies: Annotated[tuple[str, ...], "Addresses of proxies whose X-Forwarded-* headers count."] = ()
     trash_days: Annotated[float, "For how long `tracker ui` keeps deleted runs; 0 for ever."] = 30.0
     allowed_hosts: Annotated[tuple[str, ...], "Host names, besides localhost, that the dashboard answers to."] = ()
 
@@ -100,6 +117,8 @@ def load_settings(
 ) -> Settings:
     """Return the defaults, changed by TRACKER_* variables, changed by `overrides`.
 
+    Where these name no server, it is the one that `tracker login` keeps; a key is only ever taken for its own server.
+
     Raises:
         UsageError: an override is no setting, or a value cannot be read as its setting's type.
     """
@@ -121,12 +140,50 @@ def load_settings(
         if name not in _DEFAULTS:
             raise unknown_argument("Settings", name, _DEFAULTS)
         values[name] = _parse(name, value, f"Settings({name}=)")
-    return checked(Settings(**values))
+    elsewhere = _url_of(environ)
+    if "api_key" not in dict(overrides or {}) and elsewhere and not _is_same(elsewhere, values.get("base_url")):
+        values.pop("api_key", None)  # that of the environment is for another server
+    return checked(Settings(**_with_kept_server(values, environ)))
+
+
+def _with_kept_server(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings with the server, or the key for it, that `tracker login` keeps, where they have none."""
+    if "base_url" in values and (not values["base_url"] or values.get("api_key")):
+        return values
+    kept = _kept_servers(environ)
+    base_url = values.get("base_url") or kept.default or None
+    key = values.get("api_key") or (kept.key_for(base_url) if base_url else None)
+    return {**values, "base_url": base_url, "api_key": key}
+
+
+def _kept_servers(environ: Mapping[str, str]) -> KeptServers:
+    try:
+        return read_servers(environ)
+    except ServersFileError as error:
+        _warn_once(str(error))
+        return KeptServers()
+
+
+@lru_cache(maxsize=8)
+def _warn_once(text: str) -> None:
+    warn(text)
+
+
+def _url_of(environ: Mapping[str, str]) -> str | None:
+    return environ.get(env_name("base_url")) or None
+
+
+def _is_same(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and same_address(one) == same_address(other)
 
 
 def merge_settings(settings: Settings, arguments: Mapping[str, Any]) -> Settings:
     """Return `settings` with the arguments that are not None put over them."""
     given = {name: _parse(name, value, f"init({name}=)") for name, value in arguments.items() if value is not None}
+    if "base_url" in given and "api_key" not in given and not _is_same(settings.base_url, given["base_url"]):
+        if settings.base_url:
+            given["api_key"] = None  # what there is, is for another server
+        given = _with_kept_server({"api_key": settings.api_key, **given}, os.environ)
     return checked(msgspec.structs.replace(settings, **given))
 
 
@@ -134,12 +191,15 @@ def checked(settings: Settings) -> Settings:
     """Return the settings; raises UsageError where a value is not one of those allowed."""
     if settings.mode not in (None, *MODES):
         raise UsageError("init(mode=)", repr(settings.mode), " or ".join(map(repr, MODES)), "choose one of these")
-    if settings.resume not in (None, "allow", "must", "never"):
-        expected = '"allow", "must" or "never"'
+    if settings.resume not in (None, "allow", "must", "never", "auto"):
+        expected = '"allow", "must", "never" or "auto"'
         raise UsageError("init(resume=)", repr(settings.resume), expected, "choose one of these, with id= set")
     if settings.console not in ("wrap", "off"):
         expected = '"wrap" or "off"'
         raise UsageError("Settings(console=)", repr(settings.console), expected, "choose one of these")
+    if settings.on_stop not in ("raise", "flag"):
+        expected = '"raise" or "flag"'
+        raise UsageError("Settings(on_stop=)", repr(settings.on_stop), expected, "choose one of these")
     for name, default in _DEFAULTS.items():
         unit = unit_of(name)
         if unit and not 0 <= getattr(settings, name) <= _MAX_AMOUNT:
@@ -178,7 +238,7 @@ def _parse(name: str, value: Any, where: str) -> Any:
     if name == "console":
         return _CONSOLE_WORDS.get(str(value).lower(), value)
     if name == "resume" and isinstance(value, bool):
-        return "allow" if value else None
+        return "auto" if value else None
     if value is None or isinstance(value, str):
         return value or None if default is None else value
     if name == "dir" and isinstance(value, os.PathLike):

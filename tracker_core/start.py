@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from . import current, ending, joining, notebook, paths
+from . import current, ending, joining, notebook, paths, resuming
 from .disabled import DisabledRun
-from .earlier_sessions import find_earlier, read_progress
 from .errors import UsageError
-from .names import new_run_id, new_run_name
 from .records import Session
+from .resuming import Beginning, is_online, session_mode
 from .run import Run
 from .say import say, warn
-from .sessions import LAUNCHER_WRITER, PRIMARY_WRITER, EarlierSessions, new_session
+from .sessions import LAUNCHER_WRITER, PRIMARY_WRITER, EarlierSessions, new_session, next_init_number
 from .settings import Settings, env_name, load_settings, merge_settings, unknown_argument
 from .values import to_config
+
+if TYPE_CHECKING:
+    from .ranks import Rank
+    from .remote.run_progress import RunServer
 
 # Arguments of wandb.init that scripts pass and that change nothing here. Accepted, and listed in the documentation.
 IGNORED_WANDB_ARGUMENTS = (
@@ -51,6 +55,8 @@ def init(
     config_include_keys: Sequence[str] | None = None,
     config_exclude_keys: Sequence[str] | None = None,
     save_code: bool | None = None,
+    fork_from: str | None = None,
+    resume_from: str | None = None,
     **ignored: Any,
 ) -> Run | DisabledRun:
     """Begin a run and make it the one that module-level calls go to.
@@ -66,7 +72,8 @@ def init(
         notes: free text.
         dir: the tracker folder. Default: the nearest `.tracker/` upwards, else a new `./.tracker/`.
         mode: "offline" (to the folder), "online" (also to the server), "disabled" (do nothing at all).
-        resume: "allow" goes on with `id` where it exists, "must" requires that it does, "never" that it does not.
+        resume: "allow" goes on with `id` where it exists, "must" requires that it does, "never" that it does not;
+            "auto" or True, without `id`, with the run that this script (or SLURM job) began last, if it did not finish.
         settings: further settings; see `Settings`.
         entity: owner of the project.
         reinit: what to do while another run is active: "return_previous" (the default), "finish_previous" or True (the
@@ -74,6 +81,8 @@ def init(
         config_include_keys: of `config`, record only these.
         config_exclude_keys: of `config`, do not record these.
         save_code: keep the whole source tree with the run, not only the main script.
+        fork_from: "RUN?_step=N" begins a new run with the history of another up to that step.
+        resume_from: "RUN?_step=N" goes on with a run behind that step, as a new attempt.
         **ignored: arguments of wandb.init without effect here, see IGNORED_WANDB_ARGUMENTS.
 
     Raises:
@@ -92,6 +101,7 @@ def init(
     arguments = {
         "project": project, "name": name, "run_id": id, "group": group, "job_type": job_type, "tags": tags,
         "notes": notes, "dir": dir, "mode": mode, "resume": resume, "entity": entity, "save_code": save_code,
+        "fork_from": fork_from, "resume_from": resume_from,
     }  # fmt: skip
     merged = merge_settings(load_settings(settings), arguments)
     run = _start(merged, plain_config)
@@ -137,23 +147,91 @@ def _start(settings: Settings, config: dict[str, Any]) -> Run | DisabledRun:
     paths.check_project(settings.project)
     if settings.run_id is not None:
         paths.check_run_id(settings.run_id)
+    number = next_init_number()
     if settings.mode == "disabled":
         return DisabledRun(settings, config)
+    place = _place_in_job(number)
     settings, launcher = _adopt_launcher(settings)
     folder = _writable_folder(paths.find_folder(settings.dir))
-    session, earlier = _new_session(settings, folder, launcher)
-    if launcher or _is_shared(settings):
-        session = joining.place(session, folder, settings.heartbeat_timeout_s, launcher)
-        session.resumed = earlier.last is not None and earlier.last.attempt == session.attempt
-        session.resumed = session.resumed and session.writer == PRIMARY_WRITER
-    if session.resumed:
-        read_progress(earlier, folder, session.project, session.run)
+    joined = None if place is None else _joined_rank(place, settings, folder)
+    if joined is not None:
+        beginning, settings = joined
+    else:
+        beginning = _begun(place, settings, folder, launcher, number)
+    session, earlier = beginning.session, beginning.earlier
     run = Run(session, folder, settings, {**earlier.config, **config}, earlier.next_step)
     ending.install()
     current.add(run)
+    if beginning.heir is not None:
+        _inherit(run, folder, beginning.heir, None if beginning.server is None else beginning.server.runs)
     run.start_recorders()
     _announce(run, session, settings, folder)
     return run
+
+
+def _place_in_job(number: int) -> Rank | None:
+    """Return which rank of a distributed job this process is, None where it is none."""
+    has_group = getattr(sys.modules.get("torch.distributed"), "is_initialized", None)
+    if "WORLD_SIZE" not in os.environ and not (has_group and has_group()):
+        return None
+    from . import ranks
+
+    place = ranks.find_rank(os.environ, number)
+    if place is not None:
+        ranks.leave_mark(place)
+    return place
+
+
+def _joined_rank(place: Rank, settings: Settings, folder: str) -> tuple[Beginning, Settings] | None:
+    """Return the session of a rank in the run that rank 0 began; None for rank 0, and where there is no such run."""
+    from . import rank_channels, ranks
+
+    if place.rank == 0:
+        return None
+    patience_s = ranks.patience_s(settings.join_timeout_s)
+    agreed = rank_channels.hear(place, folder, patience_s, settings.heartbeat_timeout_s)
+    if agreed is None:
+        if ranks.note_in_vain():
+            remedy = "call init() in rank 0 too, or in rank 0 only; join_timeout_s sets how long it waits"
+            warn(f"rank {place.rank} found no run of rank 0 in {patience_s:g} s and begins its own. Remedy: {remedy}")
+        return None
+    if not ranks.is_meant(agreed, settings):
+        return None
+    own = new_session(Session(wall_time_ns=0, session="", run="", project="", mode=session_mode(settings)))
+    session = ranks.joined_session(place, agreed, own)
+    earlier = EarlierSessions(next_step=agreed.next_step, config=agreed.config)
+    return Beginning(session, earlier), ranks.settings_of(place, settings, agreed)
+
+
+def _begun(place: Rank | None, settings: Settings, folder: str, launcher: Session | None, number: int) -> Beginning:
+    """Return the session of this process in a run that it begins or goes on with; rank 0 tells the others of it."""
+    is_shared = bool(launcher) or _is_shared(settings)
+    is_first = place is not None and place.rank == 0
+    if place is not None and is_first and settings.run_id is None:
+        from . import rank_channels
+
+        before = rank_channels.before_restart(place, folder)
+        if before is not None and before.session.project == settings.project:
+            settings = replace(settings, run_id=before.session.run)
+    beginning = resuming.begin(settings, folder, launcher, number)
+    resuming.find_place(beginning, folder, is_shared, settings.heartbeat_timeout_s, launcher)
+    if place is not None and is_first:
+        from . import rank_channels, ranks
+
+        session, earlier = beginning.session, beginning.earlier
+        session.launch, session.node = (place.launch, place.node) if place.size > 1 else ("", "")
+        agreed = ranks.agreement_of(place, session, earlier.next_step, earlier.config)
+        rank_channels.tell(place, agreed, folder)
+    return beginning
+
+
+def _inherit(run: Run, folder: str, heir: Session, server: RunServer | None) -> None:
+    """Begin to copy the history that the run's attempt begins with; the end of the run waits for it."""
+    from .forking import Inheritance
+
+    inheritance = Inheritance(folder, heir, server)
+    run.wait_at_end(inheritance.finish)
+    inheritance.start()
 
 
 def launch(settings: Settings) -> Run:
@@ -166,7 +244,7 @@ def launch(settings: Settings) -> Run:
     if settings.run_id is not None:
         paths.check_run_id(settings.run_id)
     folder = _writable_folder(paths.find_folder(settings.dir))
-    session, _ = _new_session(settings, folder, None)
+    session = resuming.begin(settings, folder, None, 1).session
     session.writer = LAUNCHER_WRITER
     run = Run(session, folder, settings, {})
     _announce(run, session, settings, folder)
@@ -197,53 +275,18 @@ def _is_shared(settings: Settings) -> bool:
 
 
 def _announce(run: Run, session: Session, settings: Settings, folder: str) -> None:
-    if settings.mode == "online" or (settings.mode is None and settings.base_url):
-        warn("this version does not send runs to a server yet; the run is kept in the folder below, whole")
+    sent = ""
+    if is_online(settings):
+        from .sync import online
+
+        online_run = online.begin(run, settings, folder)
+        sent = "" if online_run is None else f", sent to {online_run.address}"
     if not settings.quiet:
         verb = "goes on" if session.resumed else "starts"
         if session.writer not in (PRIMARY_WRITER, LAUNCHER_WRITER):
             verb = f"is joined as {session.writer}"
-        say(f"run {run.name} ({run.path}) {verb}; kept in {_shown(folder)}; see it with: tracker ui")
-
-
-def _check_resume(settings: Settings, run_id: str, earlier: EarlierSessions) -> bool:
-    """Say whether this session goes on with an attempt; raises UsageError where the user ruled that out."""
-    exists, project = earlier.last is not None, settings.project
-    if settings.resume == "must" and not exists:
-        got = f"{run_id!r}, which project {project!r} does not have"
-        raise UsageError("init(resume='must', id=)", got, "the id of a run", "check id and dir, or use resume='allow'")
-    if settings.resume == "never" and exists:
-        got = f"{run_id!r}, which project {project!r} has already"
-        raise UsageError("init(resume='never', id=)", got, "a new id", "choose another, or use resume='allow'")
-    return exists and settings.resume in ("allow", "must")
-
-
-def _new_session(settings: Settings, folder: str, launcher: Session | None) -> tuple[Session, EarlierSessions]:
-    """Return this process's session as the primary writer of a run, and what the run's folder has already."""
-    run_id = settings.run_id or new_run_id()
-    earlier = find_earlier(folder, settings.project, run_id) if settings.run_id else EarlierSessions()
-    resumes = _check_resume(settings, run_id, earlier)
-    runs_folder = os.path.dirname(paths.run_folder(folder, settings.project, run_id))
-    last = launcher or earlier.last
-    session = new_session(
-        Session(
-            wall_time_ns=0,
-            session="",
-            run=run_id,
-            project=settings.project,
-            entity=settings.entity,
-            counter=earlier.counter + 1,
-            attempt=earlier.attempt + (not resumes),
-            resumed=resumes,
-            name=settings.name or (last.name if last else new_run_name(run_id, runs_folder)),
-            group=settings.group or (last.group if last else ""),
-            job_type=settings.job_type or (last.job_type if last else ""),
-            tags=list(settings.tags or (last.tags if last else ())),
-            notes=settings.notes or (last.notes if last else ""),
-            mode=settings.mode or "offline",
-        )
-    )
-    return session, earlier
+        see = f"at: {run.url}" if sent and run.url else "with: tracker ui"
+        say(f"run {run.name} ({run.path}) {verb}; kept in {_shown(folder)}{sent}; see it {see}")
 
 
 def _writable_folder(folder: str) -> str:

@@ -14,6 +14,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 
 from tracker_core.settings import env_name
 
+from .lightning_stop import add_stopper
 from .open_runs import HeldRun
 
 if TYPE_CHECKING:
@@ -132,9 +133,13 @@ class TrackerLogger(_loggers.Logger):  # type: ignore[misc, name-defined]
         if params is not None:
             self._held.open().config.update(params)
 
-    @rank_zero_only
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Go on with a run that ended. Lightning calls this whenever a fit or test begins; no graph is kept."""
+        add_stopper(getattr(model, "_trainer", None), self._held)
+        self._go_on()
+
+    @rank_zero_only
+    def _go_on(self) -> None:
         self._held.open()
 
     def save(self) -> None:

@@ -16,6 +16,7 @@ from tracker_core.say import warn
 from tracker_core.settings import env_name
 
 from .open_runs import HeldRun
+from .stop_together import SharedStop
 
 if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -34,6 +35,7 @@ _SECRET_ENDINGS = ("token", "api_key", "password", "secret")
 
 # The callback whose `train()` is under way, and the last Trainer state that was logged for, with the callback that did.
 _training: TrackerCallback | None = None
+_n_trainings = 0
 _logging: tuple[TrainerState, TrackerCallback] | None = None
 
 
@@ -56,6 +58,7 @@ class TrackerCallback(TrainerCallback):  # type: ignore[misc]
         self._init_arguments = init_arguments
         self._held: HeldRun | None = None
         self._has_trained = False
+        self._shared_stop: SharedStop | None = None
 
     def setup(self, args: TrainingArguments, state: TrainerState, model: Any = None) -> HeldRun:
         """Begin a run, or take the user's, and record the configuration. Subclasses may add to it."""
@@ -76,7 +79,10 @@ class TrackerCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
         """Begin a run, or go on with the one that an earlier `evaluate` began."""
-        global _training
+        global _training, _n_trainings
+        if args.world_size > 1:
+            self._shared_stop = SharedStop(_n_trainings, args.world_size, meets=args.logging_strategy == "steps")
+        _n_trainings += 1
         if not self._logs_for(state):
             return
         if _training is not None:
@@ -85,6 +91,25 @@ class TrackerCallback(TrainerCallback):  # type: ignore[misc]
             self.setup(args, state, model)
         self._has_trained = True
         _training = self
+        assert self._held is not None
+        self._held.open().leave_stop_to_adapter(True)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """End the training where somebody asked the run to stop: `train()` then returns as after its last step.
+
+        With several processes all end it at the second logging step from then on, before which the Trainer itself has
+        had them wait for one another. Where that cannot be, RunStopped is raised here.
+        """
+        run = self._held.run if _training is self and self._held is not None else None
+        if self._shared_stop is None:
+            if run is not None and run.should_stop:
+                control.should_training_stop = True
+            return
+        if run is not None and run.should_stop and not self._shared_stop.announce(state.global_step):
+            run.leave_stop_to_adapter(False)
+            run.raise_if_stopped()
+        if control.should_log and self._shared_stop.is_due(state.global_step):
+            control.should_training_stop = True
 
     def on_log(
         self,
@@ -126,8 +151,12 @@ class TrackerCallback(TrainerCallback):  # type: ignore[misc]
         """Leave the run open for `evaluate` and `predict`."""
         global _training
         if self._held is not None and self._logs_for(state):
+            self._held.open().leave_stop_to_adapter(False)
             self._held.leave_open()
             _training = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_shared_stop": None}
 
     def _run(self, args: TrainingArguments, state: TrainerState, model: Any) -> Run | DisabledRun | None:
         """Return the run to log to, begun where `evaluate` or `predict` comes before any training."""

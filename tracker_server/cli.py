@@ -67,18 +67,24 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     chosen = given[0] if given else ""
     _add_later(commands, chosen, "run", "run any command as a run", "cli_launch", "run_command")
     _add_ui(commands)
+    _add_later(commands, chosen, "server", "take runs from training machines, and show them", "cli_server", "server")
     _add_later(commands, chosen, "runs", "list the runs", "cli_find", "list_runs")
-    show = _command(commands, "show", "show one run", _later("cli_show", "show_run"))
-    show.add_argument("path", metavar="RUN", help="project/id, or the id alone")
-    _add_output(show)
+    _add_later(commands, chosen, "show", "show one run", "cli_show", "show_run")
     _add_later(commands, chosen, "logs", "print what a run printed", "cli_console", "logs")
     _add_later(commands, chosen, "system", "show how the machine and its GPUs fared", "cli_system", "system")
     _add_later(commands, chosen, "files", "list or copy the files kept with a run", "cli_files", "files")
     _add_later(commands, chosen, "export", "write a run or a project as files for others", "cli_export", "export")
+    _add_later(commands, chosen, "stop", "ask running runs to stop", "cli_stop", "stop")
     for name, help in _CHANGES.items():
         adding = "add_delete" if name == "delete" else "add_change"
         _add_later(commands, chosen, name, help, "cli_catalog", name, adding)
     _add_own(commands, chosen, "trash", "list deleted runs, or remove them for good", "cli_catalog", "add_trash")
+    _add_later(
+        commands, chosen, "login", "keep the key for a server, where runs then go", "cli_login", "login", "add_login"
+    )
+    _add_later(commands, chosen, "logout", "forget the key for a server", "cli_login", "logout", "add_logout")
+    _add_own(commands, chosen, "keys", "make, list and revoke the keys of a server", "cli_keys", "add_keys")
+    _add_later(commands, chosen, "sync", "send runs to a server: what offline and killed runs left", "cli_sync", "sync")
     _add_own(commands, chosen, "autoload", "let scripts that cannot be edited log here", "cli_autoload", "add_autoload")
     _add_own(commands, chosen, "db", "look after the store: migrate, back up, restore, rebuild", "cli_db", "add_db")
     _add_own(commands, chosen, "doctor", "look for what could be wrong here, with remedies", "cli_doctor", "add_doctor")

@@ -129,6 +129,8 @@ def test_data_loader_workers_leave_the_run_alone(folder: Path, workers: str, how
 
 
 def test_a_worker_killed_by_the_system_does_not_end_the_run(folder: Path) -> None:
+    # Plain numbers: tensors come through a socket of the worker. The kernel closes it before it tells of the death, and
+    # then what the loader raises is a ConnectionResetError now and then.
     script = """
         import os, signal, sys, torch, tracker_core
         class Data(torch.utils.data.Dataset):
@@ -137,11 +139,12 @@ def test_a_worker_killed_by_the_system_does_not_end_the_run(folder: Path) -> Non
             def __getitem__(self, n):
                 if n == 5:
                     os.kill(os.getpid(), signal.SIGKILL)
-                return torch.tensor([float(n)])
+                return float(n)
         run = tracker_core.init("p", dir=sys.argv[1], id="it", settings={"quiet": True})
         try:
-            for batch in torch.utils.data.DataLoader(Data(), num_workers=2, multiprocessing_context="fork"):
-                run.log({"batch": float(batch)})
+            data = Data()
+            for item in torch.utils.data.DataLoader(data, None, num_workers=2, multiprocessing_context="fork"):
+                run.log({"item": item})
         except RuntimeError as error:
             assert "killed" in str(error) or "exited unexpectedly" in str(error), error
             run.log({"caught": 1.0})

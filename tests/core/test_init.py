@@ -42,7 +42,7 @@ def test_every_documented_argument_of_wandb_is_accepted(folder: Path, name: str)
     tracker_core.init(**arguments).finish()
 
 
-@pytest.mark.parametrize("name", ["projekt", "foo", "tag", "resume_from", "fork_from"])
+@pytest.mark.parametrize("name", ["projekt", "foo", "tag", "resume_form"])
 def test_unknown_argument_raises_before_anything_is_made(folder: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name!r}"):
         tracker_core.init(dir=folder, **{name: 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from pathlib import Path
@@ -23,9 +24,9 @@ from journal_model import (
 )
 
 import tracker_core
-from tracker_core import records
+from tracker_core import journal_file, records
 from tracker_core.journal_file import JournalFile, RowLayout
-from tracker_core.journal_format import MAGIC, row_fields
+from tracker_core.journal_format import MAGIC, Kind, row_fields
 from tracker_core.journal_reader import JournalReader, read_session
 
 
@@ -50,6 +51,32 @@ def test_reading_a_growing_file_equals_reading_it_at_once(tmp_path: Path, n_byte
     items, damage = read_growing(journal.data, tmp_path / "growing.journal", n_bytes_each)
     assert items == journal.items
     assert damage == []
+
+
+@pytest.mark.parametrize("is_new_block", [False, True])
+def test_a_reader_that_saw_a_failed_write_loses_nothing_of_what_is_written_in_its_place(
+    tmp_path: Path, is_new_block: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+    file = JournalFile(str(path), SESSION)
+    file.open()
+    file.put(Kind.SESSION, records.encode(session_record()))
+    if is_new_block:
+        file.cut_back()
+    reader, items = JournalReader(str(path)), {}
+    with monkeypatch.context() as full:
+        full.setattr(journal_file, "_write", lambda fd, data: os.write(fd, data[:-3]))
+        with pytest.raises(OSError, match="only a part"):
+            file.put_row(RowLayout(("a",), "d"), 0, TIME_NS, (1.0,))
+    merge(items, reader.read())  # it sees a schema, and the row that belongs to it torn
+    file.cut_back()
+    layout = RowLayout(("b", "c"), "dq")
+    for step in range(3):
+        file.put_row(layout, step, TIME_NS, (float(step), step))
+    batch = reader.read()
+    merge(items, batch)
+    assert len(rows_in(items)) == 3 and batch.damage == []
+    assert items == read_items(path)
 
 
 def test_damage_in_a_growing_file_is_found_as_in_a_whole_one(tmp_path: Path) -> None:

@@ -162,3 +162,12 @@ def test_importing_ipython_does_not_make_a_script_a_notebook(folder: Path) -> No
 def test_a_script_does_not_import_ipython(folder: Path) -> None:
     script = "import sys, tracker_core\ntracker_core.init(dir=sys.argv[1])\nprint('IPython' in sys.modules)"
     assert child_process.run_well(script, folder, **ROWS_ONLY).strip() == "False"
+
+
+def test_a_stop_that_somebody_asks_for_ends_the_run_and_not_only_the_cell(notebook: Notebook, folder: Path) -> None:
+    run_id = notebook.init()
+    ask = f"from tracker_core.api import Api; Api({str(folder)!r}).run({f'p/{run_id}'!r}).stop('enough seen')"
+    assert notebook.run(f"{ask}\nwhile True: run.log({{'x': 2.0}})") == "RunStopped"
+    run = Api(folder).run(f"p/{run_id}")
+    assert run.state == "killed" and run.stopped_by.endswith(": enough seen")
+    assert notebook.init() != run_id

@@ -19,6 +19,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "mode": ("disabled", "disabled"),
     "resume": ("allow", "allow"),
     "quiet": ("yes", True),
+    "on_stop": ("flag", "flag"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from playwright.sync_api import (
 
 import tracker_core as tracker
 from tracker_core.run import Run
+from tracker_core.sync.sender_status import read_statuses
 
 _ARGS = [
     "--no-sandbox",
@@ -156,6 +158,14 @@ def live_run(site: Site, request: pytest.FixtureRequest) -> Iterator[Run]:
     run = tracker.init(project="live-tabs", id=f"r-{request.node.name}"[:60].rstrip("-"), dir=site.folder)
     yield run
     run.finish()
+
+
+def end_senders(folder: Path) -> None:
+    """End the processes that send the runs of a folder: they wait for a server that is away long after the training."""
+    for _, status in read_statuses(str(folder)):
+        if status.is_running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(status.pid, signal.SIGTERM)
 
 
 def make_runs(folder: Path) -> None:

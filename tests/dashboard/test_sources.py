@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 MAX_GZIP_BYTES = 120_000
 MAX_MODULES = 50
 MAX_LINES = 400
-STATIC_IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?from\s*'([^']+)'|^import\s*'([^']+)'""", re.M | re.S)
+STATIC_IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?\bfrom\s*'([^']+)'|^import\s*'([^']+)'""", re.M | re.S)
 
 
 def _own_modules() -> list[Path]:

@@ -8,7 +8,7 @@ const FULL = {
   x: 'metric:a/b=c&d', smoothing: 0.95, smoothKind: 'gaussian', filter: 'config.lr > 0.1 and "a b" in tags', sort: 'config.lr', lines: 50, base: 'none', shown: ['r1', 'r2'],
   hidden: [], zoom: { min: -1.5, max: 1e12 }, panels: 'loss', logY: ['train/loss'], clipped: ['val/loss'],
   columns: ['summary.loss', 'created'], tableColumns: ['state', 'summary["val/loss"].min'], pinned: ['state'], groupBy: ['config.lr', 'config["a,b"]'], band: 'sem', isTable: true, tab: 'logs',
-  systemX: 'wall_time', systemZoom: { min: 0.5, max: 2 }, systemBy: 'metric', codePart: 'files', file: 'a/b c.py', line: '120-140', find: 'a&b=c', writer: 'rank3',
+  systemX: 'wall_time', systemZoom: { min: 0.5, max: 2 }, systemBy: 'metric', systemWriter: 'rank1', codePart: 'files', file: 'a/b c.py', line: '120-140', find: 'a&b=c', writer: 'rank3',
 };
 
 test('a fresh page has a clean address', () => {

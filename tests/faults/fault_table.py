@@ -106,6 +106,45 @@ FAULTS = {
     "F24": Fault(
         "a journal of an old or newer version", "Golden files are read as ever; what is newer is skipped, counted."
     ),
+    "F25": Fault(
+        "the server is absent: at the start, later, again and again",
+        "Training neither waits nor fails; everything arrives, once, when the server is there.",
+    ),
+    "F26": Fault(
+        "500, 502, 503, 429 with and without Retry-After, 413, 401, 400, 422",
+        "The sender waits as long as it is asked to, within bounds, makes requests smaller, or says that the key is "
+        "refused, and tries again; a run that a server chokes on stops no other.",
+    ),
+    "F27": Fault(
+        "black hole, half-open connection, reset at any byte, a reply at a few bytes a second",
+        "A request is given up after a time; nothing that was not acknowledged counts as sent.",
+    ),
+    "F28": Fault(
+        "the reply is lost after the server has committed", "What is sent again is known there: each row counts once."
+    ),
+    "F29": Fault(
+        "requests twice, late, out of order, with gaps; a journal cut back, deleted or made anew while it is sent",
+        "The server's journals are the local ones, byte for byte.",
+        "Where a journal was written anew on disk with other bytes, the server has both; its rows count once.",
+    ),
+    "F30": Fault(
+        "captive portal: a page with status 200, a redirect",
+        "Not taken for a reply; no redirect is followed, and the key goes nowhere else.",
+        "The portal itself sees the key where the server's address is not https.",
+    ),
+    "F31": Fault(
+        "24 hours without the server",
+        "No row is lost, the sender's memory does not grow with what waits, and it tries about twice a minute.",
+        "The day is simulated: the sender's clock jumps over the waits.",
+    ),
+    "F32": Fault(
+        "the server is killed while it takes runs in, at any instant and at chosen system calls; its disk is full",
+        "What it acknowledged is there; after its start everything else arrives, once.",
+    ),
+    "F35": Fault(
+        "clients that begin requests and never end them",
+        "Others are served as before.",
+    ),
     "F36": Fault(
         "the wall clock is set, forward and back",
         "Order and steps are by sequence, not by time; the jump is recorded and counted; no duration is negative.",

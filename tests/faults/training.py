@@ -79,7 +79,7 @@ def train(
     save: str = "",
     is_talking: bool = False,
     pause_s: float = 0.0,
-    wait_for: Path | None = None,
+    wait_for: Path | str | None = None,
     **settings: Any,
 ) -> None:
     """Train: the whole life of a run.
@@ -111,7 +111,7 @@ def train(
         if save and begin == first:
             run.save(save, policy="now")
         if wait_for is not None and begin - first + 10 == n_rows // 2:
-            wait_until(wait_for.exists)
+            wait_until(Path(wait_for).exists)
         time.sleep(pause_s)
     for other in threads:
         other.join()

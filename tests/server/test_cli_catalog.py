@@ -45,7 +45,7 @@ def test_a_deleted_run_is_not_listed_and_comes_back(folder):
     assert "p/a" in table and "too old" in table and "removed after 30 days" in table
     assert command("undelete", "a", "b", folder=folder).stdout == "Brought back p/a, other/b.\n"
     assert listed(folder) == ["other/b", "p/a", "p/b"]
-    assert "The trash is empty" in command("trash", "list", folder=folder).stdout
+    assert "is empty" in command("trash", "list", folder=folder).stdout
 
 
 def test_an_id_of_two_projects_must_be_named_with_its_project(folder):

@@ -84,19 +84,21 @@ class Events:
 
 
 def every_route(server: UiServer):
-    for path, access in server.app.state.access.items():
+    for route in server.app.state.declared:
         yield (
-            path.replace("{project}", "p")
+            route.path.replace("{project}", "p")
             .replace("{run_id}", "a")
             .replace("{version}", "x")
             .replace("{name:path}", "app.js")
             .replace("{path:path}", "x"),
-            access.value,
+            route.action.value,
         )
 
 
 def test_every_route_declares_who_may_call_it(quiet_server):
-    assert {getattr(route, "path", None) for route in quiet_server.app.routes} == set(quiet_server.app.state.access)
+    declared = {(route.path, route.method) for route in quiet_server.app.state.declared}
+    served = {(getattr(r, "path", ""), m) for r in quiet_server.app.routes for m in getattr(r, "methods", None) or "?"}
+    assert served == declared
 
 
 def test_without_a_cookie_only_public_routes_answer(quiet_server):

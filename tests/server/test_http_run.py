@@ -118,7 +118,7 @@ def test_a_file_whose_bytes_are_gone_is_named(filled, quiet_server):
     (folder / "runs" / "p" / "gone" / "files" / digest).unlink()
     quiet_server.folder.refresh()
     reply = filled.get(f"{RUNS}/gone/files/a.txt")
-    assert reply.status_code == 404 and "deleted or never copied" in reply.json()["error"]["got"]
+    assert reply.status_code == 404 and "or was deleted" in reply.json()["error"]["got"]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_hostile_records_are_damage_and_hide_no_other_file(tracker_dir):
 def test_bytes_that_are_gone_or_no_plain_file_are_named(tracker_dir, tmp_path):
     run = tracker_dir / "runs" / "p" / "a"
     (run / "files").mkdir(parents=True)
-    with pytest.raises(NotFoundError, match="deleted or never copied"):
+    with pytest.raises(NotFoundError, match="or was deleted"):
         open_kept(str(run), DIGEST)
     (tmp_path / "secret").write_text("secret")
     (run / "files" / DIGEST).symlink_to(tmp_path / "secret")

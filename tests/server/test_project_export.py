@@ -19,6 +19,7 @@ from tracker_server.catalog.run_removal import archive_runs, delete_runs
 from tracker_server.export.export_target import LocalTarget, RemoteTarget, target_of
 from tracker_server.export.project_export import chosen_runs, export_project
 from tracker_server.query.folder_index import LostPieceError
+from tracker_server.query.local_runs import LocalRuns
 
 from .conftest import T0_NS, Journal
 from .test_cli_of_a_run import command
@@ -60,7 +61,7 @@ def fill(folder: Path, project: str = PROJECT) -> None:
 
 
 def export(folder: Path, target: Path, project: str = PROJECT, **options) -> None:
-    source = opened(folder)
+    source = LocalRuns(opened(folder))
     runs = chosen_runs(source, project, None)
     export_project(source, project, runs, options.pop("to", None) or LocalTarget(str(target)), **options)
 
@@ -241,9 +242,10 @@ _EXPORT = """
     import pyarrow.parquet
     from tracker_server.export.export_target import LocalTarget
     from tracker_server.query.folder import LocalFolder
+    from tracker_server.query.local_runs import LocalRuns
     from tracker_server.export.project_export import chosen_runs, export_project
 
-    folder = LocalFolder(sys.argv[1])
+    folder = LocalRuns(LocalFolder(sys.argv[1]))
     folder.refresh()
     left = int(sys.argv[3])
 
@@ -296,7 +298,7 @@ def test_what_an_earlier_call_wrote_is_kept_unless_the_run_has_changed(tmp_path)
     more = Journal(folder, run="0013", project="p", attempt=2, counter=2)
     more.row(0, **{"train/loss": 3.0})
     more.end()
-    source = opened(folder)
+    source = LocalRuns(opened(folder))
     done = export_project(source, "p", chosen_runs(source, "p", None), target)
     assert (done.n_runs, done.n_runs_kept) == (2, 1)
     assert [row["value"] for row in rows(out, "metrics") if row["run_id"] == "0013"] == [3.0]

@@ -190,6 +190,18 @@ def test_runs_may_be_left_out_or_be_the_only_ones(connection):
     assert count_runs(connection, "p", tree, only=[]) == 0
 
 
+def test_a_recorded_none_and_no_value_at_all_are_one_place_in_an_order(connection):
+    views = [view(f"a{n}", config={"x": None} if n == 2 else {}) for n in range(5)]
+    store(connection, *views)
+    order = Order(Key("config", "x"), False)
+    assert found(connection, "", order=order) == "a0a1a2a3a4"
+    after, pages = None, []
+    while placed := search_runs(connection, "p", EVERY_RUN, order, after, 1):
+        pages += [run.id for _, run in placed]
+        after = placed[-1][0]
+    assert pages == ["a0", "a1", "a2", "a3", "a4"]
+
+
 def test_more_options_than_a_statement_takes_parameters_are_answered(connection):
     store(connection, *TEN)
     ids = In(Field("id"), Literal(tuple(f"r{i}" for i in range(5, 60_000))))

@@ -20,7 +20,7 @@ _SECRET_ENDS = ("apikey", "secretkey", "accesskey", "privatekey", "accountkey", 
 _KEY_OWNERS = frozenset(
     """
     access account anthropic api auth aws azure cohere comet decryption encryption gemini github gitlab google groq hf
-    huggingface hmac mistral neptune openai private rsa secret sendgrid signing ssh stripe wandb
+    huggingface hmac mistral neptune openai private rsa secret sendgrid signing ssh stripe tracker wandb
     """.split()
 )
 _PASS_OWNERS = frozenset(

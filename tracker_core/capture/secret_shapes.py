@@ -23,6 +23,7 @@ _TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("github_pat_", r"github_pat_[A-Za-z0-9_]{22,}"),
         ("glpat-", r"glpat-[\w.-]{20,}"),  # GitLab: personal, deploy, runner, trigger, job, agent
         *((f"{prefix}-", rf"{prefix}-[\w.-]{{20,}}") for prefix in ("gldt", "glrt", "glptt", "glcbt", "glagent")),
+        ("tk_", r"tk_[A-Za-z0-9]{30,}"),  # ours
         ("hf_", r"hf_[A-Za-z0-9]{30,}"),  # Hugging Face
         ("api_org_", r"api_org_[A-Za-z0-9]{30,}"),
         ("sk-", r"sk-(?=[\w-]*[0-9])(?=[\w-]*[A-Z])[\w-]{20,}"),  # OpenAI, Anthropic; not sk-learn-something

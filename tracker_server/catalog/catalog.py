@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from ..store.store_catalog import (
+    GLANCE_S,
     CatalogDatabase,
     archive,
     begin_emptying,
@@ -18,13 +20,16 @@ from ..store.store_catalog import (
     unbury,
 )
 from ..store.store_catalog_file import CatalogFile
-from .decisions import By, CatalogDamagedError, CatalogError, CatalogVersionError, Decisions, RunKey, Tombstone
+from ..store.store_connection import StoreConnection
+from ..store.store_stop_orders import order_stops, withdraw_stops
+from .decisions import By, CatalogDamagedError, CatalogError, CatalogVersionError, Decisions, RunKey, Stop, Tombstone
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
 class Catalog:
-    """Which runs are deleted and archived. Thread-safe; other processes' decisions are seen by `refresh`.
+    """Which runs are deleted, archived, asked to stop. Thread-safe; `refresh` sees decisions of other processes.
 
     Args:
         database: where the catalog is, or the tracker folder that has it.
@@ -37,7 +42,13 @@ class Catalog:
         self._database = CatalogFile(database) if isinstance(database, str) else database
         self._lock = threading.Lock()
         self._stamp: object = None
+        self._is_first = True
         self.decisions = Decisions()
+
+    @property
+    def database(self) -> CatalogDatabase:
+        """Where the catalog is."""
+        return self._database
 
     @property
     def place(self) -> str:
@@ -47,7 +58,8 @@ class Catalog:
     def refresh(self) -> bool:
         """Look for decisions of others, and say whether there were any. Takes some microseconds where there were none.
 
-        A catalog that cannot be read is warned of once; what was known before holds.
+        A catalog that cannot be read is warned of once; what was known before holds. Others wait for this look, the
+        folder too: but for the first it does not wait for a write that takes long.
 
         Raises:
             CatalogVersionError: the catalog is of a newer version.
@@ -58,7 +70,8 @@ class Catalog:
             if stamp == self._stamp:
                 return False
             try:
-                decisions = self._database.read(read_decisions) or Decisions()
+                wait_s, self._is_first = None if self._is_first else GLANCE_S, False
+                decisions = self._database.read(read_decisions, wait_s) or Decisions()
             except CatalogVersionError:
                 raise
             except CatalogError as error:
@@ -82,39 +95,45 @@ class Catalog:
 
     def delete(self, runs: Sequence[Tombstone]) -> list[RunKey]:
         """Put runs into the trash. Returns those that were not in it."""
-        done = self._database.write(lambda connection: bury(connection, runs))
-        self.refresh()
-        return done
+        return self._decide(lambda connection: bury(connection, runs))
 
     def undelete(self, keys: Sequence[RunKey], by: By) -> list[RunKey]:
         """Bring runs back from the trash. Returns those that were in it."""
-        done = self._database.write(lambda connection: unbury(connection, keys, by))
-        self.refresh()
-        return done
+        return self._decide(lambda connection: unbury(connection, keys, by))
 
     def archive(self, keys: Sequence[RunKey], by: By) -> list[RunKey]:
         """Archive runs. Returns those that were not."""
-        done = self._database.write(lambda connection: archive(connection, keys, by))
-        self.refresh()
-        return done
+        return self._decide(lambda connection: archive(connection, keys, by))
 
     def unarchive(self, keys: Sequence[RunKey], by: By) -> list[RunKey]:
         """Take runs out of the archive. Returns those that were in it."""
-        done = self._database.write(lambda connection: unarchive(connection, keys, by))
-        self.refresh()
-        return done
+        return self._decide(lambda connection: unarchive(connection, keys, by))
+
+    def order_stops(self, stops: Sequence[tuple[RunKey, Stop]], done: Collection[RunKey] = ()) -> None:
+        """Ask runs to stop; `done` are those whose order was carried out."""
+        self._decide(lambda connection: order_stops(connection, stops, done))
+
+    def withdraw_stops(self, keys: Sequence[RunKey], by: By) -> list[RunKey]:
+        """Take back what runs were asked. Returns those that were."""
+        return self._decide(lambda connection: withdraw_stops(connection, keys, by))
 
     def begin_emptying(self, runs: Sequence[Tombstone], by: By) -> None:
         """Decide that these are removed, from which there is no way back."""
         numbers = [one.number for one in runs]
-        self._database.write(lambda connection: begin_emptying(connection, numbers, by))
-        self.refresh()
+        self._decide(lambda connection: begin_emptying(connection, numbers, by))
 
     def end_emptying(self, runs: Sequence[Tombstone], by: By, keep: bool = False) -> None:
         """Say that what was there of them is removed; `keep` goes on hiding what comes back of them."""
         numbers = [one.number for one in runs]
-        self._database.write(lambda connection: end_emptying(connection, numbers, by, keep))
-        self.refresh()
+        self._decide(lambda connection: end_emptying(connection, numbers, by, keep))
+
+    def _decide(self, work: Callable[[StoreConnection], T]) -> T:
+        """Return what `work` returns; what it decided is known then, whether the catalog can be read again or not."""
+        done, decisions = self._database.write(lambda connection: (work(connection), read_decisions(connection)))
+        with self._lock:
+            self._stamp, self.decisions = None, decisions
+        self.refresh()  # another one may have decided meanwhile
+        return done
 
 
 @lru_cache(maxsize=64)

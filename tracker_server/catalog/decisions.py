@@ -112,11 +112,21 @@ def tombstone_of(view: RunView, by: By) -> Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A run was asked to stop: the `sessions` that wrote to it then. `withdrawn_ns` is None while that holds."""
+
+    sessions: frozenset[str]
+    by: By
+    withdrawn_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
     """All decisions that hold now. Thread-safe: never changed."""
 
     tombstones: tuple[Tombstone, ...] = ()
     archived: Mapping[RunKey, By] = field(default_factory=dict)
+    stops: Mapping[RunKey, Stop] = field(default_factory=dict)
     by_folder: Mapping[str, Sequence[Tombstone]] = field(init=False)
 
     def __post_init__(self) -> None:

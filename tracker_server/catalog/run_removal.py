@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tracker_core.errors import NotFoundError, UsageError
 
+from ..ingest.folder_naming import is_server_folder
 from ..query.folder import LocalFolder
 from ..runs.run_view import RunView
 from ..store.store_lock import try_store_lock
@@ -167,8 +168,8 @@ def _empty(folder: LocalFolder, due: list[Tombstone], by: By) -> Emptied:
         troubles.append("the index is being written; what it has of these runs goes with the next emptying")
         return Emptied([], n_bytes, troubles)
     gone = [run for run, removed in done if not removed.troubles]
-    # Other machines bring their journals to a database again as long as they have them.
-    folder.catalog.end_emptying(gone, by, keep=folder.database.has_tail)
+    # Other machines bring their journals to a database or a server again as long as they have them.
+    folder.catalog.end_emptying(gone, by, keep=folder.database.has_tail or is_server_folder(folder.path))
     return Emptied([run.key for run in gone], n_bytes + given_back, troubles)
 
 

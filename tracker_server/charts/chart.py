@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker_core.errors import UsageError
+from tracker_core.errors import NotFoundError, UsageError
 
 from ..ingest.fold import SYSTEM_PREFIX
 from ..query.folder import LocalFolder
@@ -36,6 +37,7 @@ _WALL_TIME_GRAIN_NS = 500
 _FAR_S = 1e12
 # Of all lines together; fewer are read whole, which is as quick.
 MAX_WHOLE_POINTS = 100_000
+_ATTEMPTS = 3
 
 T = TypeVar("T")
 
@@ -153,8 +155,15 @@ def draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
         UsageError: the request is out of bounds.
     """
     check_request(request)
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(NotFoundError):  # a run was deleted meanwhile
+            return _draw(folder, project, request)
+    return _draw(folder, project, request)
+
+
+def _draw(folder: LocalFolder, project: str, request: ChartRequest) -> Chart:
     wanted = dict.fromkeys([*request.runs, *(run_id for group in request.groups for run_id in group.runs)])
-    runs = [run_id for run_id in wanted if folder.has_run(project, run_id)]
+    runs = folder.known_runs(project, wanted)
     is_by_metric = request.x.startswith(_METRIC_PREFIX)
     plans = _plans(folder, project, request, runs, MAX_POINTS if is_by_metric else MAX_WHOLE_POINTS)
     if plans is None:

@@ -14,17 +14,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from tracker_core.errors import NotFoundError, UsageError
-from tracker_core.paths import find_folder
-from tracker_core.settings import load_settings
 
-from ..catalog.decisions import RunKey, Tombstone, by_me
-from ..catalog.run_files import size_on_disk
-from ..catalog.run_removal import Emptied, archive_runs, delete_runs, empty_trash, unarchive_runs, undelete_runs
-from ..query.folder import LocalFolder
-from ..query.open_folder import open_folder
+from ..catalog.decisions import RunKey
+from ..catalog.run_removal import Emptied
+from ..query.run_source import BuriedRun, RunSource
 from .cli_runs import print_json, when
 from .cli_system import with_unit
 from .terminal_text import printable
+from .where import add_where, open_api
 
 if TYPE_CHECKING:
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -59,17 +56,13 @@ def add_trash(commands: Parsers) -> None:
     )
     _add_asking(empty)
     for parser in (listing, empty):
-        _add_dir(parser)
+        add_where(parser)
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", metavar="RUN", nargs="+", help="project/id, or the id alone")
     parser.add_argument("--why", metavar="TEXT", default="", help="a reason, kept with the decision")
-    _add_dir(parser)
-
-
-def _add_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
+    add_where(parser)
 
 
 def _add_asking(parser: argparse.ArgumentParser) -> None:
@@ -79,69 +72,67 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
 
 def delete(args: argparse.Namespace) -> int:
     """Put runs into the trash; with --now remove them."""
-    folder = _folder(args)
-    keys = [_shown_key(folder, path) for path in args.paths]
-    by = by_me(args.why)
+    source = _source(args)
+    keys = [_shown_key(source, path) for path in args.paths]
     if args.dry_run:
         _say(f"Would delete {_named(keys)}.")
         return 0
     if args.now:
         _ask(args, f"Remove {_named(keys)} for good?")
-    done = delete_runs(folder, keys, by, args.force)
-    folder.refresh()
+    done = source.delete(keys, args.why, args.force)
     if args.now:
-        code = _tell(empty_trash(folder, by, only=keys))
+        code = _tell(source.empty_trash(only=keys, why=args.why))
     else:
         code = 0
         _say(f"Deleted {_named(done)}. {_undo(done)}")
-    folder.close()
+    source.close()
     return code
 
 
 def undelete(args: argparse.Namespace) -> int:
     """Bring runs back from the trash."""
-    folder = _folder(args)
-    keys = [_buried_key(folder, path) for path in args.paths]
-    _say(f"Brought back {_named(undelete_runs(folder, keys, by_me(args.why)))}.")
+    source = _source(args)
+    keys = [_buried_key(source, path) for path in args.paths]
+    _say(f"Brought back {_named(source.undelete(keys, args.why))}.")
     return 0
 
 
 def archive(args: argparse.Namespace) -> int:
     """Take runs out of the way: lists leave them out unless told otherwise."""
-    folder = _folder(args)
-    keys = [_shown_key(folder, path) for path in args.paths]
-    _say(f"Archived {_named(archive_runs(folder, keys, by_me(args.why)))}.")
+    source = _source(args)
+    keys = [_shown_key(source, path) for path in args.paths]
+    _say(f"Archived {_named(source.archive(keys, args.why))}.")
     return 0
 
 
 def unarchive(args: argparse.Namespace) -> int:
     """Take runs out of the archive."""
-    folder = _folder(args)
-    keys = [_shown_key(folder, path) for path in args.paths]
-    _say(f"Took {_named(unarchive_runs(folder, keys, by_me(args.why)))} out of the archive.")
+    source = _source(args)
+    keys = [_shown_key(source, path) for path in args.paths]
+    _say(f"Took {_named(source.unarchive(keys, args.why))} out of the archive.")
     return 0
 
 
 def trash_list(args: argparse.Namespace) -> int:
     """List what is in the trash, the latest deleted first."""
-    folder = _folder(args)
-    found = folder.catalog.decisions.in_trash()
+    source = _source(args)
+    found = source.trash(with_sizes=True)
     if args.json:
-        print_json([_as_dict(folder, run) for run in found])
+        print_json([_as_dict(run) for run in found])
         return 0
     console = Console()
     if not found:
-        console.print("The trash is empty.")
+        console.print(f"The trash of {escape(source.place)} is empty.", soft_wrap=True, highlight=False)
         return 0
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("run", "name", "state", "deleted", "by", "size", "why"):
         table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading != "why")
     for run in found:
-        size = with_unit("_bytes", size_on_disk(folder.path, run))
+        size = with_unit("_bytes", run.size_bytes or 0)
         cells = ("/".join(run.key), run.name, run.state, when(run.by.at_ns), run.by.who, size, run.by.why)
         table.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(table)
-    days = load_settings().trash_days
+    days = source.trash_days
     until = f"removed after {days:g} days where a dashboard is running" if days else "kept until the trash is emptied"
     console.print(f"[dim]{until}; bring one back with: tracker undelete RUN[/dim]")
     return 0
@@ -150,43 +141,42 @@ def trash_list(args: argparse.Namespace) -> int:
 def trash_empty(args: argparse.Namespace) -> int:
     """Remove what is in the trash for good."""
     older_than_s = _seconds(args.older_than)
-    folder = _folder(args)
+    source = _source(args)
     latest_ns = time.time_ns() - int(older_than_s * 1e9)
-    due = [run for run in folder.catalog.decisions.in_trash() if run.by.at_ns <= latest_ns]
+    due = [run for run in source.trash(with_sizes=args.dry_run) if run.by.at_ns <= latest_ns]
     if args.dry_run:
-        size = with_unit("_bytes", sum(size_on_disk(folder.path, run) for run in due))
+        size = with_unit("_bytes", sum(run.size_bytes or 0 for run in due))
         _say(f"Would remove {_named([run.key for run in due])}, {size}.")
         return 0
     if due:
         _ask(args, f"Remove {_named([run.key for run in due])} for good?")
-    code = _tell(empty_trash(folder, by_me(), older_than_s))
-    folder.close()
+    code = _tell(source.empty_trash(older_than_s))
+    source.close()
     return code
 
 
-def _folder(args: argparse.Namespace) -> LocalFolder:
-    settings = load_settings()
-    folder = open_folder(find_folder(args.dir or settings.dir), settings.database_url)
-    folder.refresh()
-    return folder
+def _source(args: argparse.Namespace) -> RunSource:
+    source = open_api(args).source
+    source.refresh()
+    return source
 
 
-def _shown_key(folder: LocalFolder, path: str) -> RunKey:
+def _shown_key(source: RunSource, path: str) -> RunKey:
     """Return project and id of a run that is not deleted."""
     parts = _parts(path)
     if len(parts) == 2:
-        view = folder.run(*parts)
+        view = source.run(*parts)
         return view.project, view.id
-    found = [(view.project, view.id) for view in folder.find_runs(parts[0])]
-    return _only(found, path, f"run {path!r} is not in {folder.path}; `tracker runs` lists what is there")
+    found = [(view.project, view.id) for view in source.find_runs(parts[0])]
+    return _only(found, path, f"run {path!r} is not in {source.place}; `tracker runs` lists what is there")
 
 
-def _buried_key(folder: LocalFolder, path: str) -> RunKey:
+def _buried_key(source: RunSource, path: str) -> RunKey:
     """Return project and id of a run that is in the trash."""
     parts = _parts(path)
-    keys = dict.fromkeys(run.key for run in folder.catalog.decisions.in_trash())
+    keys = dict.fromkeys(run.key for run in source.trash())
     found = [key for key in keys if key[-len(parts) :] == tuple(parts)]
-    text = f"run {path!r} is not in the trash of {folder.path}; `tracker trash list` lists what is"
+    text = f"run {path!r} is not in the trash of {source.place}; `tracker trash list` lists what is"
     return _only(found, path, text)
 
 
@@ -240,7 +230,7 @@ def _tell(emptied: Emptied) -> int:
     return 1 if emptied.troubles else 0
 
 
-def _as_dict(folder: LocalFolder, run: Tombstone) -> dict[str, object]:
+def _as_dict(run: BuriedRun) -> dict[str, object]:
     return {
         "id": run.run_id,
         "project": run.project,
@@ -249,7 +239,7 @@ def _as_dict(folder: LocalFolder, run: Tombstone) -> dict[str, object]:
         "deleted_ns": run.by.at_ns,
         "deleted_by": run.by.who,
         "why": run.by.why,
-        "size_bytes": size_on_disk(folder.path, run),
+        "size_bytes": run.size_bytes,
     }
 
 

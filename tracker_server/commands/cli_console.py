@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tracker_core.api import Api, ApiRun
+from tracker_core.api import ApiRun
 from tracker_core.errors import UsageError
+from tracker_core.remote.server_errors import ServerAwayError
 
 from ..query.run_console import ConsoleRow
 from .terminal_text import coloured, printable
+from .where import add_where, open_api
 
 _POLL_S = 0.5
 _PAGE_LINES = 5000
@@ -24,7 +26,7 @@ _STDERR = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tracker logs` to its parser."""
     parser.add_argument("path", metavar="RUN", help="project/id, or the id alone")
-    parser.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
+    add_where(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is printed until the run ends")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
     parser.add_argument("--search", metavar="TEXT", help="only lines that hold TEXT, in upper or lower case")
@@ -38,7 +40,7 @@ def logs(args: argparse.Namespace) -> int:
     """Print the output of a run."""
     if args.lines is not None and args.lines < 1:
         raise UsageError("--lines", str(args.lines), "1 or more", "leave it out for all lines")
-    run = Api(args.dir).run(args.path)
+    run = open_api(args).run(args.path)
     show = _printer(args)
     first = 0
     if args.lines is not None:
@@ -111,8 +113,7 @@ def _follow(run: ApiRun, args: argparse.Namespace, first: int, show: Callable[[C
     shown: tuple[int, str] | None = None
     before: tuple[int, str] | None = None
     while True:
-        is_over = run.refresh().state != "running"
-        rows = list(_rows(run, args.writer, first))
+        is_over, rows = _look(run, args, first)
         last = rows[-1] if rows else None
         for row in rows[:-1]:
             if _is_wanted(row, args) and shown != (row.number, row.text):
@@ -132,6 +133,20 @@ def _follow(run: ApiRun, args: argparse.Namespace, first: int, show: Callable[[C
         if is_over:
             return
         time.sleep(_POLL_S)
+
+
+def _look(run: ApiRun, args: argparse.Namespace, first: int) -> tuple[bool, list[ConsoleRow]]:
+    """Return whether the run has ended, and its lines from `first` on; waits for a server that is away meanwhile."""
+    is_told = False
+    while True:
+        try:
+            is_over = run.refresh().state != "running"
+            return is_over, list(_rows(run, args.writer, first))
+        except ServerAwayError as error:
+            if not is_told:
+                sys.stderr.write(f"tracker: {error} Trying again until it is back.\n")
+            is_told = True
+            time.sleep(_POLL_S)
 
 
 def _draft(row: ConsoleRow, args: argparse.Namespace) -> None:

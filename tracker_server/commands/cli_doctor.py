@@ -16,6 +16,7 @@ from rich.table import Table
 
 from tracker_core.errors import TrackerError, UsageError
 from tracker_core.paths import find_folder
+from tracker_core.servers_file import CONFIG_VARIABLE
 from tracker_core.settings import ENV_PREFIX, Settings, env_name, load_settings
 from tracker_core.version import __version__
 
@@ -23,6 +24,7 @@ from ..doctor import doctor_install
 from ..doctor.doctor_database import check_database
 from ..doctor.doctor_finding import Finding, fault, ok, warning
 from ..doctor.doctor_folder import check_folder
+from ..doctor.doctor_sync import check_sync
 from .cli_runs import print_json
 
 _MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "fault": "[red]✕[/red]"}
@@ -78,6 +80,7 @@ def examine(explicit_dir: str | None = None, environ: Mapping[str, str] | None =
         ("git", doctor_install.check_git),
         ("dashboard", lambda: check_dashboard(find_folder(explicit_dir or settings.dir))),
         ("server", lambda: check_server(settings)),
+        ("sync", lambda: check_sync(find_folder(explicit_dir or settings.dir))),
         ("autoload", doctor_install.check_autoload),
     ]
     for topic, check in checks:
@@ -90,7 +93,7 @@ def examine(explicit_dir: str | None = None, environ: Mapping[str, str] | None =
 def check_settings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check the variables that begin with TRACKER_."""
     malformed = dict(_malformed(environ))
-    known = [env_name(name) for name in Settings.__struct_fields__]
+    known = [*map(env_name, Settings.__struct_fields__), CONFIG_VARIABLE]
     given = sorted(name for name in environ if name.startswith(ENV_PREFIX))
     for name in given:
         if name in malformed:
@@ -145,7 +148,7 @@ def check_server(settings: Settings) -> Iterator[Finding]:
     """Say whether the server that runs are sent to answers."""
     if not settings.base_url:
         if settings.mode == "online":
-            yield fault("server", "TRACKER_MODE is online, but no server is named", "set TRACKER_BASE_URL")
+            yield fault("server", "TRACKER_MODE is online, but no server is named", "log in: tracker login")
         else:
             yield ok("server", "none named; runs stay in the folder")
         return
@@ -156,7 +159,7 @@ def check_server(settings: Settings) -> Iterator[Finding]:
         problem = problem.replace(address, _shown(address))
         yield fault("server", f"{_shown(address)} does not answer: {problem}", remedy)
     elif not settings.api_key:
-        yield warning("server", f"{_shown(address)} answers, but there is no key for it", "set TRACKER_API_KEY")
+        yield warning("server", f"{_shown(address)} answers, but there is no key for it", "log in: tracker login")
     else:
         yield ok("server", f"{_shown(address)} answers")
 

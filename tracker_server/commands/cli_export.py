@@ -8,17 +8,14 @@ import sys
 import time
 from typing import BinaryIO
 
-from tracker_core.api import Api
 from tracker_core.errors import NotFoundError, UsageError
-from tracker_core.paths import find_folder
-from tracker_core.settings import load_settings
 
 from ..export.export_formats import FORMATS, write
 from ..export.export_tables import WHATS, ExportTable, table_of
 from ..export.export_target import target_of
 from ..export.project_export import TABLES, chosen_runs, export_project
-from ..query.open_folder import open_folder
-from ..query.run_queries import find_page
+from ..query.run_source import RunQuery
+from .where import add_where, open_api
 
 _TELL_AFTER_S = 1.0
 _TELL_INTERVAL_S = 0.5
@@ -27,7 +24,7 @@ _TELL_INTERVAL_S = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tracker export` to its parser."""
     parser.add_argument("path", metavar="RUN", nargs="?", help="project/id, or the id alone")
-    parser.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
+    add_where(parser)
     parser.add_argument("--format", choices=FORMATS, default="csv", help="(default: %(default)s)")
     parser.add_argument(
         "--output", metavar="FILE", default="-", help="where to; - is the standard output (the default)"
@@ -54,7 +51,7 @@ def export(args: argparse.Namespace) -> int:
         raise UsageError("--keys", "metrics of the output", "no --keys with --what console", "leave one of them out")
     if args.output == "-" and args.format == "parquet" and sys.stdout.isatty():
         raise UsageError("--output", "a terminal", "a file for Parquet", "add for example --output run.parquet")
-    table = table_of(Api(args.dir).run(args.path), args.what, args.keys)
+    table = table_of(open_api(args).run(args.path), args.what, args.keys)
     if args.output == "-":
         _write(table, args, sys.stdout.buffer)
         sys.stdout.buffer.flush()
@@ -78,18 +75,18 @@ def _export_project(args: argparse.Namespace) -> int:
         raise UsageError(
             "--parquet", "no --project" if args.path is None else "a RUN", "a project", "add --project NAME"
         )
-    settings = load_settings()
-    folder = open_folder(find_folder(args.dir or settings.dir), settings.database_url)
-    folder.refresh()
+    source = open_api(args).source
+    source.refresh()
     project = args.project.removeprefix("local/")
-    n_runs = find_page(folder, project, True, args.filter, None, 1, None).n_matching
-    if not n_runs and project not in folder.projects():
-        raise NotFoundError(f"project {project!r} is not in {folder.path}; it has {folder.projects()}")
+    query = RunQuery(args.filter, None, time.time())
+    n_runs = source.find(project, True, query, None, 1).n_matching
+    if not n_runs and project not in (known := source.projects()):
+        raise NotFoundError(f"project {project!r} is not in {source.place}; it has {known}")
     progress = _Progress(n_runs, "runs")
     done = export_project(
-        folder,
+        source,
         project,
-        chosen_runs(folder, project, args.filter),
+        chosen_runs(source, project, args.filter),
         target_of(args.parquet),
         filter=args.filter or "",
         tables=args.tables,

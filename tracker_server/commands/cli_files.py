@@ -9,17 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tracker_core.api import Api
-
 from .cli_runs import print_json, when
 from .cli_system import with_unit
 from .terminal_text import printable
+from .where import add_where, open_api
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tracker files` to its parser."""
     parser.add_argument("path", metavar="RUN", help="project/id, or the id alone")
-    parser.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
+    add_where(parser)
     parser.add_argument(
         "--get", metavar="NAME", help="copy this file, or every file of a folder named with / at its end"
     )
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def files(args: argparse.Namespace) -> int:
     """List the files of a run, or copy some of them."""
-    run = Api(args.dir).run(args.path)
+    run = open_api(args).run(args.path)
     if args.get is not None:
         wanted = [file for file in run.files() if args.get.endswith("/") and file.name.startswith(args.get)]
         for file in wanted or [run.file(args.get)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,23 +15,19 @@ from rich.table import Table
 
 from tracker_core.api_run import ApiRun
 from tracker_core.errors import NotFoundError
-from tracker_core.paths import find_folder
-from tracker_core.settings import load_settings
 
 from ..http.http_models import run_row
-from ..query.folder import LocalFolder
 from ..query.found_runs import Archived
-from ..query.open_folder import open_folder
-from ..query.run_queries import find_part
+from ..query.run_source import RunQuery, RunSource
 from ..runs.filter_match import Reader, is_value, reader_of
-from ..runs.filter_mongo import order_of
 from ..runs.filter_syntax import parse_paths
 from ..runs.filter_tree import Key, Path, format_path
-from ..runs.run_search import MAX_LIMIT, Page, place_of_cursor, search_of
+from ..runs.run_search import MAX_LIMIT, Page, place_of_cursor
 from ..runs.run_view import RunView, flat
 from .cli_groups import list_groups
 from .cli_runs import STATE_MARKS, STATE_STYLES, duration, print_json, run_as_dict, short, when
 from .terminal_text import printable
+from .where import add_where, open_api
 
 _MAX_COLUMNS = 6
 _MAX_ASKED = 50
@@ -54,28 +51,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     groups.add_argument("--group-by", metavar="KEY", action="append", help="runs with the same value are one group")
     values_help = "mean ± standard deviation of each group, with --group-by; may be given again"
     groups.add_argument("--values", metavar="KEY", action="append", default=[], help=values_help)
-    parser.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
+    add_where(parser)
     parser.add_argument("--json", action="store_true", help="print JSON; with --cursor an object with next_cursor")
 
 
 def list_runs(args: argparse.Namespace) -> int:
     """Print a table of the runs that are asked for, newest first unless told otherwise, or of groups of them."""
-    folder = _folder(args)
+    source = _source(args)
     if args.group_by:
-        return list_groups(args, folder, _ARCHIVED[args.archived])
+        return list_groups(args, source, _ARCHIVED[args.archived])
     columns = None if args.columns is None else parse_paths(args.columns, "columns", _MAX_ASKED)
-    page = _page(args, folder)
+    page = _page(args, source)
     if args.json:
-        _print_page(args, folder, page, columns)
+        _print_page(args, source, page, columns)
         return 0
     console = Console()
     if not page.runs and args.filter:
-        console.print("No runs match.")
+        console.print(f"No runs match in {escape(source.place)}.", soft_wrap=True, highlight=False)
         return 0
     if not page.runs:
-        console.print("No runs yet. Log one with tracker_core.init(project=...).log({'loss': 0.1}).")
+        console.print(f"No runs yet in {escape(source.place)}.", soft_wrap=True, highlight=False)
+        console.print("Log one with tracker_core.init(project=...).log({'loss': 0.1}).")
         return 0
-    readers = _chosen(page.runs) if columns is None else _asked(columns, folder)
+    readers = _chosen(page.runs) if columns is None else _asked(columns, source)
     console.print(_runs_table(page.runs, readers))
     if page.next_cursor is not None:
         n_left, order = page.n_matching - len(page.runs), "more" if args.sort else "older"
@@ -84,41 +82,40 @@ def list_runs(args: argparse.Namespace) -> int:
     return 0
 
 
-def _folder(args: argparse.Namespace) -> LocalFolder:
-    settings = load_settings()
-    folder = open_folder(find_folder(args.dir or settings.dir), settings.database_url)
-    folder.refresh()
-    projects = folder.projects()
+def _source(args: argparse.Namespace) -> RunSource:
+    source = open_api(args).source
+    source.refresh()
+    projects = source.projects()
     args.project = args.project and args.project.removeprefix("local/")
     if args.project is not None and args.project not in projects:
-        raise NotFoundError(f"project {args.project!r} is not in {folder.path}; it has {projects}")
-    return folder
+        raise NotFoundError(f"project {args.project!r} is not in {source.place}; it has {projects}")
+    return source
 
 
-def _page(args: argparse.Namespace, folder: LocalFolder) -> Page:
+def _page(args: argparse.Namespace, source: RunSource) -> Page:
     """Return the runs that are asked for; more than a page of them at once are read page by page."""
-    search, archived = search_of(args.filter, order_of(args.sort)), _ARCHIVED[args.archived]
-    after = place_of_cursor(args.cursor, search.name) if args.cursor else None
+    query, archived = RunQuery(args.filter, args.sort, time.time()), _ARCHIVED[args.archived]
+    after = place_of_cursor(args.cursor, query.search().name) if args.cursor else None
     n_left = args.limit if args.limit > 0 else sys.maxsize
-    page = find_part(folder, args.project, archived, search, after, min(n_left, MAX_LIMIT))
+    page = source.find(args.project, archived, query, after, min(n_left, MAX_LIMIT))
     runs = page.runs
     while page.next_place is not None and len(runs) < n_left:
-        page = find_part(folder, args.project, archived, search, page.next_place, min(n_left - len(runs), MAX_LIMIT))
+        page = source.find(args.project, archived, query, page.next_place, min(n_left - len(runs), MAX_LIMIT))
         runs = [*runs, *page.runs]
     return Page(runs, page.n_matching, page.next_place, page.next_cursor)
 
 
-def _print_page(args: argparse.Namespace, folder: LocalFolder, page: Page, columns: list[Path] | None) -> None:
+def _print_page(args: argparse.Namespace, source: RunSource, page: Page, columns: list[Path] | None) -> None:
     keys = None if columns is None else [path for path in columns if isinstance(path, Key)]
-    runs = [_as_dict(folder, view, keys) for view in page.runs]
+    runs = [_as_dict(source, view, keys) for view in page.runs]
     if args.cursor is None:
         print_json(runs)
     else:
         print_json({"runs": runs, "n_matching": page.n_matching, "next_cursor": page.next_cursor})
 
 
-def _as_dict(folder: LocalFolder, view: RunView, columns: list[Key] | None) -> dict[str, Any]:
-    found = run_as_dict(ApiRun(folder, view))
+def _as_dict(source: RunSource, view: RunView, columns: list[Key] | None) -> dict[str, Any]:
+    found = run_as_dict(ApiRun(source, view))
     if columns is None:
         return found
     row = run_row(view, columns)
@@ -141,11 +138,11 @@ def _value_of_summary(view: RunView, key: str) -> Any:
     return flat(view.summary).get(key)
 
 
-def _asked(columns: Sequence[Path], folder: LocalFolder) -> list[tuple[str, Reader]]:
+def _asked(columns: Sequence[Path], source: RunSource) -> list[tuple[str, Reader]]:
     """Return headings and values of the columns that are asked for."""
 
     def environment_of(view: RunView) -> dict[str, Any]:
-        return folder.details(view.project, view.id).environment
+        return source.details(view.project, view.id).environment
 
     return [(format_path(path), reader_of(path, environment_of)) for path in columns]
 

@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..query.folder import LocalFolder
 from ..query.found_runs import Archived
-from ..query.run_queries import find_groups
-from ..runs.filter_syntax import parse_filter, parse_path
+from ..query.run_source import RunQuery, RunSource
+from ..runs.filter_syntax import parse_path
 from ..runs.filter_tree import Path, format_path
 from ..runs.run_groups import RunGroup, Statistics
 from ..runs.run_view import json_number
@@ -22,20 +21,21 @@ from .cli_runs import print_json, short
 from .terminal_text import printable
 
 
-def list_groups(args: argparse.Namespace, folder: LocalFolder, archived: Archived) -> int:
+def list_groups(args: argparse.Namespace, source: RunSource, archived: Archived) -> int:
     """Print the groups of the runs that are asked for."""
     by = [parse_path(text, "group-by") for text in args.group_by]
     values = [parse_path(text, "values") for text in args.values]
-    tree = parse_filter(args.filter or "")
-    groups = find_groups(folder, args.project, archived, tree, by, values, time.time())
-    shown = groups.sorted(0, args.limit if args.limit > 0 else None)
+    query = RunQuery(args.filter, None, time.time())
+    query.tree()  # raises what is wrong with it before anything is asked for
+    limit = args.limit if args.limit > 0 else None
+    shown, n_groups = source.groups(args.project, archived, query, by, values, limit)
     if args.json:
         print_json([_as_dict(group, values) for group in shown])
         return 0
     console = Console()
-    console.print(_table(shown, by, values) if shown else "No runs match.")
-    if len(shown) < len(groups):
-        console.print(f"[dim]{len(groups) - len(shown)} more groups; show them with --limit 0[/dim]")
+    console.print(_table(shown, by, values) if shown else f"No runs match in {escape(source.place)}.")
+    if len(shown) < n_groups:
+        console.print(f"[dim]{n_groups - len(shown)} more groups; show them with --limit 0[/dim]")
     return 0
 
 

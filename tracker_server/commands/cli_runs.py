@@ -36,6 +36,7 @@ def run_as_dict(run: ApiRun, with_metrics: bool = False) -> dict[str, Any]:
         "state": run.state,
         "exit_code": run.exit_code,
         "signal": run.signal,
+        "stopped_by": run.stopped_by,
         "created_ns": run.created_ns,
         "ended_ns": run.ended_ns,
         "duration_s": run.duration_s,

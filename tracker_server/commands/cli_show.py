@@ -11,17 +11,25 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from tracker_core.api import Api, ApiRun
+from tracker_core.api import ApiRun
 
 from ..runs.run_view import flat
 from .cli_runs import STATE_MARKS, STATE_STYLES, duration, print_json, run_as_dict, short, when
 from .cli_system import with_unit
 from .terminal_text import printable
+from .where import add_where, open_api
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `tracker show` to its parser."""
+    parser.add_argument("path", metavar="RUN", help="project/id, or the id alone")
+    add_where(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def show_run(args: argparse.Namespace) -> int:
     """Print everything about one run but its rows."""
-    run = Api(args.dir).run(args.path)
+    run = open_api(args).run(args.path)
     if args.json:
         print_json(run_as_dict(run, with_metrics=True))
         return 0
@@ -49,7 +57,10 @@ def _safe(text: str) -> str:
 
 def _ending(run: ApiRun) -> str:
     """Return how the run ended, or what it was told meanwhile."""
-    details = [f"by {run.signal}"] if run.signal else []
+    details = [f"stopped by {run.stopped_by}"] if run.stopped_by else []
+    if run.state == "running" and (order := run.stop_order) is not None:
+        details.append(f"asked to stop by {order.stopped_by}")
+    details += [f"by {run.signal}"] if run.signal else []
     details += [f"exit code {run.exit_code}"] if run.exit_code else []
     details += ["expects to be stopped"] if run.view.is_preempting else []
     signals = sorted({signal.name for signal in run.view.signals})
@@ -62,11 +73,20 @@ def _facts(run: ApiRun) -> str:
     facts += [f"on {run.host}"] if run.host else []
     facts += [f"tags {', '.join(run.tags)}"] if run.tags else []
     facts += [f"attempt {run.view.attempt}"] if run.view.attempt > 1 else []
+    facts += [f"history of {run.forked_from}"] if run.forked_from else []
+    facts += [_processes(run)] if len(run.writers) > 1 else []
     n_lines, n_files, n_samples = run.n_console_lines(), len(run.files()), len(run.system_keys())
     facts += [f"{n_lines} lines of output (tracker logs)"] if n_lines else []
     facts += [f"{n_files} files (tracker files)"] if n_files else []
     facts += [f"{n_samples} system metrics (tracker system)"] if n_samples else []
     return _safe(" · ".join(facts))
+
+
+def _processes(run: ApiRun) -> str:
+    """Return how many processes write to the run, and which of them fare otherwise than it does."""
+    others = [f"{writer.writer} {writer.state}" for writer in run.writers if writer.state != run.state]
+    shown = f": {', '.join(others[:5])}" if others else ""
+    return f"{len(run.writers)} processes{shown}{', ...' if len(others) > 5 else ''}"
 
 
 def _environment(run: ApiRun) -> Iterator[tuple[str, str]]:

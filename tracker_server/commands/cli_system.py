@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tracker_core.api import Api, ApiRun
+from tracker_core.api import ApiRun
 
 from ..runs.run_view import json_number
 from ..runs.sparkline import sparkline
 from .cli_runs import print_json
 from .terminal_text import printable
+from .where import add_where, open_api
 
 _GPU = re.compile(r"system/gpu(\d+)/")
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -34,14 +35,14 @@ _UNITS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tracker system` to its parser."""
     parser.add_argument("path", metavar="RUN", help="project/id, or the id alone")
-    parser.add_argument("--dir", help="the tracker folder (default: the nearest .tracker/ upwards)")
+    add_where(parser)
     parser.add_argument("--writer", help="whose machine (default: that of `tracker run`, else of the main process)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def system(args: argparse.Namespace) -> int:
     """Print last, mean and max of every system metric, by device."""
-    run = Api(args.dir).run(args.path)
+    run = open_api(args).run(args.path)
     figures = {key: _figures(run, key, args.writer) for key in run.system_keys(args.writer)}
     if args.json:
         print_json(json_number({key: {n: v for n, v in of.items() if n != "line"} for key, of in figures.items()}))

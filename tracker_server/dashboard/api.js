@@ -113,9 +113,14 @@ export async function fetchGroups(project, { by, values, filter, limit, offset }
   return getJson(`${projectPath(project)}/groups${queryOf([...paths, ['filter', filter], ['limit', limit], ['offset', offset]])}`, signal);
 }
 
-/** @param {string} project @param {string} run @returns {Promise<import('./types.js').RunDetail>} */
-export async function fetchRun(project, run) {
-  return getJson(runPath(project, run));
+/**
+ * @param {string} project
+ * @param {string} run
+ * @param {string} [writer] whose system metrics; "": whose are usually shown
+ * @returns {Promise<import('./types.js').RunDetail>}
+ */
+export async function fetchRun(project, run, writer = '') {
+  return getJson(runPath(project, run) + queryOf([['writer', writer]]));
 }
 
 /**
@@ -144,9 +149,31 @@ export async function fetchChart(project, chart, signal) {
   return decodeChart(await response.arrayBuffer());
 }
 
-/** Every point of one metric of one run, as CSV text. @param {string} project @param {string} run @param {string} key */
-export async function fetchSeriesCsv(project, run, key) {
-  return (await request(`${runPath(project, run)}/series?key=${encodeURIComponent(key)}&format=csv`)).text();
+/**
+ * Every point of one metric of one run, as CSV text.
+ * @param {string} project @param {string} run @param {string} key @param {string} [writer] "": whose are usually shown
+ */
+export async function fetchSeriesCsv(project, run, key, writer = '') {
+  return (await request(`${runPath(project, run)}/series${queryOf([['key', key], ['format', 'csv'], ['writer', writer]])}`)).text();
+}
+
+/**
+ * Ask a run to stop, or take that back.
+ * @param {string} project
+ * @param {string} run
+ * @param {{why?: string, withdraw?: boolean}} order
+ */
+export async function stopRun(project, run, { why = '', withdraw = false }) {
+  await request(`${projectPath(project)}/runs/stop`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ runs: [run], why, withdraw }),
+  });
+}
+
+/** Who looks at the page, and what they may do. @returns {Promise<import('./types.js').Me>} */
+export async function fetchMe() {
+  return getJson('/me');
 }
 
 /** @param {string} project @param {string} run @param {string} tail of the path @param {Record<string, string|number|boolean>} query */

@@ -6,6 +6,7 @@ import { Shell, homeCrumb } from './components/shell.js';
 import { startEvents } from './events.js';
 import { ProjectPage, loadCharts } from './pages/project.js';
 import { homeUrl, navigate, route, startRouter } from './router.js';
+import { loadMe } from './state/me.js';
 import { startViewSync } from './state/view.js';
 import { html, render, signal } from './ui.js';
 
@@ -53,6 +54,7 @@ startViewSync();
 startKeyboard();
 bindKeys({ '?': openHelp, 'g p': () => navigate(homeUrl()) });
 startEvents();
+loadMe();
 (globalThis.requestIdleCallback ?? ((/** @type {() => void} */ act) => setTimeout(act, 1000)))(() => {
   loadRunPage();
   loadProjectsPage();

@@ -38,7 +38,11 @@ export const arrivals = signal(0);
 export const projectUrl = (project) => `${ROOT}/p/${encodeURIComponent(project)}`;
 /** @param {string} project @param {string} run */
 export const runUrl = (project, run) => `${projectUrl(project)}/r/${encodeURIComponent(run)}`;
+/** A run's page below the root of a server. @param {string} project @param {string} run */
+export const pagePath = (project, run) => `/p/${encodeURIComponent(project)}/r/${encodeURIComponent(run)}`;
 export const homeUrl = () => `${ROOT}/`;
+/** An address of the server that is no page of this app. @param {string} path */
+export const rootUrl = (path) => ROOT + path;
 
 /** Go to a page. @param {string} url */
 export function navigate(url) {

@@ -23,6 +23,7 @@
  * @property {number} attempt
  * @property {number|null} exit_code
  * @property {string} signal the one that ended the run, or ""
+ * @property {string} [stopped_by] who asked for the end, and why, or ""
  * @property {RunHealth} health
  *
  * @typedef {object} RunHealth
@@ -58,10 +59,42 @@
  * @property {Environment} environment
  * @property {KeptFile[]} files
  * @property {RunMetric[]} system_metrics
+ * @property {string[]} [system_writers] whose machines were looked at
  * @property {{name: string, writer: string, at_s: number}[]} [signals] received and lived on after
  * @property {boolean} [is_preempting] its scheduler has said that it will be stopped
+ * @property {StopOrder|null} [stop] somebody asked the run to stop, which it has not done yet
+ * @property {RunSync[]} [syncs] of a run that is sent to servers
+ * @property {RunWriter[]} [writers] the processes of the shown attempt, the primary one first
+ * @property {{project: string, run: string, step: number}|null} [forked_from] the run itself after a rewind
+ * @property {{project: string, run: string, name: string, step: number}[]} [forks]
  * @property {{n_lines: number, n_left_out: number, writer: string|null, writers: string[]}} console writer: the one that is usually shown
  * @typedef {RunRow & RunDetailPart} RunDetail
+ *
+ * @typedef {{by: string, why: string, at_s: number}} StopOrder
+ *
+ * @typedef {object} RunSync where the sending of a run to one server stands
+ * @property {string} address
+ * @property {number} bytes_left
+ * @property {'ok'|'waiting'|'refused'|''} state
+ * @property {string} message why nothing is sent, or ""
+ * @property {boolean} is_sending whether a process sends
+ * @property {number|null} contact_s when the server last answered
+ *
+ * @typedef {object} RunWriter a process of a run
+ * @property {string} writer
+ * @property {string} host
+ * @property {string} node which of the job's machines, or ""
+ * @property {RunState} state of the process, not of the run
+ * @property {number} last_seen_s
+ * @property {number} n_rows
+ * @property {number} n_damaged
+ * @property {number} n_dropped
+ *
+ * @typedef {object} Me who looks at the page
+ * @property {string} name
+ * @property {'read'|'write'|'admin'} scope
+ * @property {string|null} project the only one that this is for, or null
+ * @property {boolean} has_key signed in with a key
  *
  * @typedef {{name: string, n_runs: number, states: Partial<Record<RunState, number>>, updated_s: number}} ProjectRow
  *
@@ -132,7 +165,7 @@
  * @typedef {{n_lines: number, first: number, n_left_out: number, lines: LogLine[]}} LogWindow
  * @typedef {{n_matches: number, is_complete: boolean, matches: {number: number, text: string}[]}} LogMatches
  *
- * @typedef {'points'|'state'|'config'|'summary'|'new'|'console'|'system'|'environment'|'files'} ChangeKind
+ * @typedef {'points'|'state'|'config'|'summary'|'new'|'console'|'system'|'environment'|'files'|'stop'|'archived'} ChangeKind
  * @typedef {{project: string, run: string, kinds: ChangeKind[]}} Change
  *
  * @typedef {object} ChartRequest
@@ -145,6 +178,7 @@
  * @property {number} n_buckets
  * @property {Smoothing} smoothing
  * @property {{name: string, runs: string[]}[]} [groups]
+ * @property {string} [writer] whose points; without it those usually shown
  *
  * @typedef {object} Smoothing all but the weight are in units of x
  * @property {string} kind "none" or one of SMOOTH_KINDS

@@ -14,9 +14,8 @@ import msgspec
 from tracker_core.errors import NotFoundError, TrackerError
 from tracker_core.version import __version__
 
-from ..query.folder import LocalFolder
 from ..query.folder_index import LostPieceError
-from ..query.run_queries import find_page
+from ..query.run_source import RunQuery, RunSource
 from ..runs.run_view import RunView
 from .export_target import ExportTarget
 from .parquet_runs import ExportedRun, RunsTable, runs_schema
@@ -40,7 +39,7 @@ class Exported:
 
 
 def export_project(
-    folder: LocalFolder,
+    source: RunSource,
     project: str,
     runs: Iterable[RunView],
     target: ExportTarget,
@@ -56,7 +55,7 @@ def export_project(
     the runs are.
 
     Args:
-        folder: the tracker folder.
+        source: where the runs are.
         project: the project's name.
         runs: those of its runs that are wanted, such as `chosen_runs`; they are looked at one after the other.
         target: where it goes.
@@ -75,8 +74,8 @@ def export_project(
     with RunsTable() as rows:
         for view in runs:
             try:
-                wanted.update(_write_run(folder, view, target, chosen, done))
-                rows.add(_exported(folder, view))
+                wanted.update(_write_run(source, view, target, chosen, done))
+                rows.add(_exported(source, view))
             except NotFoundError:
                 continue  # deleted meanwhile
             done.n_runs += 1
@@ -87,18 +86,18 @@ def export_project(
     return done
 
 
-def chosen_runs(folder: LocalFolder, project: str, filter: str | None) -> Iterator[RunView]:
+def chosen_runs(source: RunSource, project: str, filter: str | None) -> Iterator[RunView]:
     """Yield the runs of a project that match a filter, archived ones too, the oldest first, a page at a time.
 
     Raises:
         SearchError: the filter is wrong.
     """
-    cursor = None
+    query, after = RunQuery(filter, "created", time.time()), None
     while True:
-        page = find_page(folder, project, True, filter, "created", _PAGE_RUNS, cursor)
+        page = source.find(project, True, query, after, _PAGE_RUNS)
         yield from page.runs
-        cursor = page.next_cursor
-        if cursor is None:
+        after = page.next_place
+        if after is None:
             return
 
 
@@ -109,7 +108,7 @@ def _description(project: str, filter: str, tables: Sequence[Table]) -> bytes:
 
 
 def _write_run(
-    folder: LocalFolder, view: RunView, target: ExportTarget, tables: Sequence[Table], done: Exported
+    source: RunSource, view: RunView, target: ExportTarget, tables: Sequence[Table], done: Exported
 ) -> list[str]:
     """Write the files of one run, unless they are there. Returns their paths."""
     part, content = f"{view.project}/{view.id}", _content(view)
@@ -119,7 +118,7 @@ def _write_run(
         done.n_runs_kept += 1
         return list(paths.values())
     for table, path in paths.items():
-        n_rows = _write_table(folder, view, table, target, path)
+        n_rows = _write_table(source, view, table, target, path)
         done.n_rows[table] = done.n_rows.get(table, 0) + n_rows
         if not n_rows:
             target.remove(path)
@@ -127,12 +126,12 @@ def _write_run(
     return list(paths.values())
 
 
-def _write_table(folder: LocalFolder, view: RunView, table: Table, target: ExportTarget, path: str) -> int:
+def _write_table(source: RunSource, view: RunView, table: Table, target: ExportTarget, path: str) -> int:
     schema = console_schema() if table == "console" else points_schema()
     for attempt in range(_ATTEMPTS):
         try:
             with target.open(path) as file, TableFile(file, schema) as rows:
-                for arrays in _arrays(folder, view, table, from_journals=attempt == _ATTEMPTS - 1):
+                for arrays in _arrays(source, view, table, from_journals=attempt == _ATTEMPTS - 1):
                     rows.add(arrays)
             return rows.n_rows
         except LostPieceError:
@@ -140,11 +139,11 @@ def _write_table(folder: LocalFolder, view: RunView, table: Table, target: Expor
     raise TrackerError(f"run {view.project}/{view.id} could not be read whole: the index changed again and again")
 
 
-def _arrays(folder: LocalFolder, view: RunView, table: Table, from_journals: bool) -> Iterator[list[Any]]:
+def _arrays(source: RunSource, view: RunView, table: Table, from_journals: bool) -> Iterator[list[Any]]:
     if table == "console":
-        yield from console_arrays(view.id, folder.console(view.project, view.id).lines())
+        yield from console_arrays(view.id, source.console(view.project, view.id).lines())
         return
-    for part in folder.parts(view.project, view.id, table == "system", from_journals):
+    for part in source.parts(view.project, view.id, table == "system", from_journals):
         yield from point_arrays(view.id, part)
 
 
@@ -159,9 +158,9 @@ def _write_runs(project: str, rows: RunsTable, target: ExportTarget, done: Expor
     return path
 
 
-def _exported(folder: LocalFolder, view: RunView) -> ExportedRun:
-    environment = folder.details(view.project, view.id).environment
-    return ExportedRun(view, environment, (view.project, view.id) in folder.catalog.decisions.archived)
+def _exported(source: RunSource, view: RunView) -> ExportedRun:
+    environment = source.details(view.project, view.id).environment
+    return ExportedRun(view, environment, source.is_archived(view.project, view.id))
 
 
 def _path(table: Table, project: str, run_id: str) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI
+from starlette.responses import Response
 
-from .http_errors import ErrorBody
+from .access import Action, RouteTable
+from .http_errors import ErrorBody, json_response
 
 _REF = "#/components/schemas/{name}"
 _described: dict[str, type] = {"ErrorBody": ErrorBody}
@@ -28,8 +30,8 @@ def documented(reply: type | None, body: type | None = None) -> dict[str, Any]:
     return options
 
 
-def describe(app: FastAPI) -> None:
-    """Make `app.openapi()` hold the schemas of all documented Structs."""
+def describe(app: FastAPI, routes: RouteTable, path: str) -> None:
+    """Make `app.openapi()` hold the schemas of all documented Structs, and declare a route that serves it."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -40,6 +42,10 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+    @routes.add("GET", path, Action.READ, per_project=True, response_model=None, include_in_schema=False)
+    def description() -> Response:
+        return json_response(openapi())
 
 
 def _json(name: str) -> dict[str, Any]:

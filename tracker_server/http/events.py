@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -47,6 +47,9 @@ class ChangeFeed:
 
     At most one notice per `LISTENED_INTERVAL_S`; what changed meanwhile is in one notice. Without listeners the folder
     is refreshed every `IDLE_INTERVAL_S`.
+
+    Attributes:
+        on_look: called after each look at the folder with the time (monotonic) at which that began.
     """
 
     def __init__(self, folder: LocalFolder) -> None:
@@ -57,12 +60,19 @@ class ChangeFeed:
         self._listeners: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._is_nudged = False
         self._is_closed = False
+        self.on_look: Callable[[float], object] | None = None
         self._thread = threading.Thread(target=self._follow, name="tracker-change-feed", daemon=True)
 
     def start(self) -> None:
         """Begin to follow the folder."""
         self._thread.start()
+
+    def nudge(self) -> None:
+        """Say that there is something new in the folder: it is looked at soon, whether anybody listens or not."""
+        self._is_nudged = True
+        self._wake.set()
 
     def end_streams(self) -> None:
         """End all streams, and the thread after its present look at the folder."""
@@ -86,8 +96,19 @@ class ChangeFeed:
                 self._oldest = self._held.popleft().number
             self._call_listeners()
 
-    async def stream(self, after: int | None) -> AsyncIterator[bytes]:
-        """Yield the feed as server-sent events, from behind notice `after` on (None: from now on)."""
+    async def stream(
+        self,
+        after: int | None,
+        sees: Callable[[str], bool] = lambda project: True,
+        is_welcome: Callable[[], Awaitable[bool]] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Yield the feed as server-sent events.
+
+        Args:
+            after: from behind this notice on; None: from now on.
+            sees: says of a project whether the listener may know of it.
+            is_welcome: says whether the listener may still listen; asked at every notice and every `KEEP_ALIVE_S`.
+        """
         event = asyncio.Event()
         with self._lock:
             self._listeners[event] = asyncio.get_running_loop()
@@ -95,9 +116,9 @@ class ChangeFeed:
         self._wake.set()
         try:
             yield b"retry: 2000\n\n"
-            while not self._is_closed:
+            while not self._is_closed and (is_welcome is None or await is_welcome()):
                 event.clear()
-                chunk, seen = self._events_after(seen)
+                chunk, seen = self._events_after(seen, sees)
                 if chunk:
                     yield chunk
                 try:
@@ -108,11 +129,12 @@ class ChangeFeed:
             with self._lock:
                 del self._listeners[event]
 
-    def _events_after(self, seen: int) -> tuple[bytes, int]:
+    def _events_after(self, seen: int, sees: Callable[[str], bool]) -> tuple[bytes, int]:
         with self._lock:
             number = self._number
             is_lost = seen < self._oldest or seen > number
             changes = [change for notice in self._held if notice.number > seen for change in notice.changes]
+            changes = [change for change in changes if sees(change.project)]
         if is_lost:
             return b"id: %d\nevent: reset\ndata: {}\n\n" % number, number
         if not changes:
@@ -128,8 +150,11 @@ class ChangeFeed:
     def _follow(self) -> None:
         while not self._is_closed:
             began = time.monotonic()
+            self._is_nudged = False
             try:
                 changes = self._folder.refresh()
+                if self.on_look is not None:
+                    self.on_look(began)
             except Exception:  # noqa: BLE001  a feed that ended without a word would freeze every open page
                 _log.exception("refreshing %s failed; trying again", self._folder.path)
                 changes = []
@@ -139,10 +164,9 @@ class ChangeFeed:
             self._wake.clear()
             # A folder that is slow to look at may take half of the time, not all of it.
             pause = max(LISTENED_INTERVAL_S - took, took)
-            if self._listeners or self._is_closed:
-                self._sleep(pause)
-            else:
+            if not (self._listeners or self._is_nudged or self._is_closed):
                 self._wake.wait(max(pause, IDLE_INTERVAL_S - took))
+            self._sleep(pause - (time.monotonic() - began - took))
 
     def _sleep(self, seconds: float) -> None:
         """Wait, also when a new listener comes, so that notices keep their distance; ends early on close."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -10,21 +10,45 @@ from fastapi import FastAPI
 from tracker_core.version import __version__
 
 from ..query.folder import LocalFolder
-from .access import Access, RouteTable
+from .access import RouteTable
+from .api_keys import ApiKeys
 from .api_schema import describe
 from .events import ChangeFeed
+from .exact_reply import FreshFolder
+from .forwarded import ForwardedHeaders
 from .gate import Gate
 from .http_errors import add_error_handlers
+from .key_auth import KeyAuth
 from .local_auth import LocalAuth
 from .routes_api import PREFIX, add_api_routes
 from .routes_catalog import add_catalog_routes
+from .routes_exact import add_exact_routes
+from .routes_exact_changes import add_exact_changes
+from .routes_keys import add_key_routes
+from .routes_login import add_key_login, add_local_login
+from .routes_me import add_me_route
 from .routes_pages import add_page_routes
+from .routes_progress import add_progress_routes
 from .routes_run import add_run_routes
 from .static_files import Dashboard
 
 
-def make_app(folder: LocalFolder, feed: ChangeFeed, auth: LocalAuth, dashboard: Dashboard) -> FastAPI:
-    """Return the application. The caller starts and closes `feed` and closes `folder`."""
+def make_app(
+    folder: LocalFolder,
+    feed: ChangeFeed,
+    auth: LocalAuth | KeyAuth,
+    dashboard: Dashboard,
+    declare_more: Callable[[RouteTable], None] | None = None,
+) -> FastAPI:
+    """Return the application. The caller starts and closes `feed` and closes `folder`.
+
+    Args:
+        folder: what it serves.
+        feed: tells of its changes.
+        auth: who may call.
+        dashboard: the pages' files.
+        declare_more: declares the routes that only a server has.
+    """
 
     @asynccontextmanager
     async def no_lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -34,20 +58,32 @@ def make_app(folder: LocalFolder, feed: ChangeFeed, auth: LocalAuth, dashboard: 
     add_api_routes(routes, folder, feed)
     add_run_routes(routes, folder, PREFIX)
     add_catalog_routes(routes, folder, feed, PREFIX)
-    add_page_routes(routes, auth, dashboard)
-    openapi_path = f"{PREFIX}/openapi.json"
-    routes.access[openapi_path] = Access.SIGNED_IN
+    add_me_route(routes, PREFIX)
+    fresh = FreshFolder(folder, feed)
+    add_exact_routes(routes, fresh, PREFIX)
+    add_exact_changes(routes, fresh, PREFIX)
+    add_progress_routes(routes, fresh, PREFIX)
+    add_page_routes(routes, dashboard)
+    if isinstance(auth, LocalAuth):
+        add_local_login(routes, auth)
+        add_key_routes(routes, ApiKeys(folder.catalog.database), PREFIX)
+    else:
+        add_key_login(routes, auth)
+        add_key_routes(routes, auth.keys, PREFIX)
+    if declare_more is not None:
+        declare_more(routes)
     app = FastAPI(
         title="Tracker",
         version=__version__,
-        openapi_url=openapi_path,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=no_lifespan,
     )
+    describe(app, routes, f"{PREFIX}/openapi.json")
     routes.attach(app)
-    app.state.access = routes.access
+    app.state.declared = routes.routes
     add_error_handlers(app)
-    describe(app)
     app.add_middleware(Gate, auth=auth, is_public=routes.is_public)
+    app.add_middleware(ForwardedHeaders)  # nobody is trusted here; the caller may put one in front that trusts some
     return app

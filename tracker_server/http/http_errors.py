@@ -6,7 +6,7 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from tracker_core.errors import NotFoundError, UsageError
 
@@ -14,7 +14,17 @@ from ..catalog.decisions import CatalogError
 from ..ingest.journal_tail import NotKeptError
 from ..runs.filter_syntax import SearchError
 from ..store.store_connection import DatabaseAwayError
+from .access import Action, RefusedError
 from .security_headers import SECURITY_HEADERS
+from .sign_in_pages import NOT_ALLOWED
+
+_DOING = {
+    Action.PUBLIC: "see",
+    Action.READ: "read",
+    Action.WRITE: "send runs to",
+    Action.CHANGE: "change",
+    Action.ADMIN: "administer",
+}
 
 
 class ErrorDetail(msgspec.Struct, omit_defaults=True):
@@ -44,6 +54,13 @@ def error_response(status_code: int, where: str, got: str, expected: str, remedy
     return json_response(ErrorBody(ErrorDetail(where, got, expected, remedy)), status_code)
 
 
+def too_many_tries(where: str, seconds: int) -> Response:
+    """Return the answer to a wrong key after too many others."""
+    reply = error_response(429, where, "too many wrong keys", "a valid key", f"try again in {seconds} s")
+    reply.headers["Retry-After"] = str(seconds)
+    return reply
+
+
 class TooLargeError(Exception):
     """A request's body is larger than its route accepts; the argument says how large that is."""
 
@@ -51,6 +68,7 @@ class TooLargeError(Exception):
 def add_error_handlers(app: FastAPI) -> None:
     """Make the application answer known errors in this form."""
     _answer_questions(app)
+    _answer_refused(app)
     _answer_bodies(app)
     _answer_faults(app)
 
@@ -85,6 +103,23 @@ def _answer_questions(app: FastAPI) -> None:
         for name, value in (error.headers or {}).items():
             reply.headers[name] = value
         return reply
+
+
+def _answer_refused(app: FastAPI) -> None:
+    """Answer who may not do what was asked for."""
+
+    @app.exception_handler(RefusedError)
+    async def refused(request: Request, error: RefusedError) -> Response:
+        where = f"{request.method} {request.url.path}"[:300]
+        if not error.is_known:
+            remedy = "send a key in the header Authorization: Bearer"
+            return error_response(401, where, "no valid key or cookie", "a signed-in caller", remedy)
+        if request.method == "GET" and not request.url.path.startswith("/api/"):
+            return HTMLResponse(NOT_ALLOWED, 403, {"Cache-Control": "no-store"})
+        got = f"the key {error.principal.name!r}, which may not do this"[:300]
+        place = "the whole server" if error.project is None else f"project {error.project!r}"[:200]
+        expected = f"a key that may {_DOING[error.action]} {place}"
+        return error_response(403, where, got, expected, "ask an admin of the server for one: tracker keys create")
 
 
 def _answer_bodies(app: FastAPI) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from ..runs.filter_tree import Key
 from ..runs.metric_search import MetricRow
 from ..runs.run_details import RunDetails
 from ..runs.run_view import MetricView, RunView, flat, json_number
+from .run_relations import BranchRow, ForkRow, StopRow, SyncRow, WriterRow
 
 
 class Health(msgspec.Struct):
@@ -75,6 +76,7 @@ class RunRow(msgspec.Struct, kw_only=True):
     duration_s: float
     exit_code: int | None
     signal: str
+    stopped_by: str
     is_preempting: bool
     group: str
     job_type: str
@@ -127,7 +129,7 @@ class RunFailure(msgspec.Struct):
 
 
 class SessionRow(msgspec.Struct):
-    """One process that wrote to the run."""
+    """One process that wrote to the run; `inherited` is none, but the history that the run began with."""
 
     session: str
     writer: str
@@ -137,6 +139,7 @@ class SessionRow(msgspec.Struct):
     started_s: float
     ended_s: float | None
     n_rows: int
+    inherited: bool
 
 
 class DamageRow(msgspec.Struct):
@@ -191,6 +194,11 @@ class RunDetail(RunRow, kw_only=True):
     sessions: list[SessionRow]
     damage: list[DamageRow]
     folder: str
+    stop: StopRow | None
+    syncs: list[SyncRow]
+    writers: list[WriterRow]
+    forked_from: BranchRow | None
+    forks: list[ForkRow]
 
 
 class ConsoleRowModel(msgspec.Struct):
@@ -256,8 +264,17 @@ def _column(view: RunView, column: Key) -> dict[str, Any]:
     return {} if value is MISSING else flat({key: value})
 
 
-def run_detail(view: RunView, details: RunDetails, files: list[KeptFile], n_lines: int, folder: str) -> RunDetail:
-    """Return a run as its own page shows it; `n_lines` of output, of the writer that is shown."""
+def run_detail(
+    view: RunView, details: RunDetails, files: list[KeptFile], n_lines: int, folder: str, relations: Mapping[str, Any]
+) -> RunDetail:
+    """Return a run as its own page shows it.
+
+    Args:
+        view, details, files: the run.
+        n_lines: how many lines of output there are, of the writer that is shown.
+        folder: the run's.
+        relations: what `run_relations` returns.
+    """
     error = view.error
     return RunDetail(
         **_row_fields(view),
@@ -281,11 +298,13 @@ def run_detail(view: RunView, details: RunDetails, files: list[KeptFile], n_line
                 session.created_ns / 1e9,
                 _seconds(session.ended_ns),
                 session.n_rows,
+                session.inherited,
             )
             for session in view.sessions
         ],
         damage=[DamageRow(damage.journal, damage.offset, damage.reason, damage.n_lost) for damage in view.damage],
         folder=folder,
+        **relations,
     )
 
 
@@ -316,6 +335,7 @@ def _row_fields(view: RunView) -> dict[str, Any]:
         "duration_s": view.duration_s,
         "exit_code": view.exit_code,
         "signal": view.signal,
+        "stopped_by": view.stopped_by,
         "is_preempting": view.is_preempting,
         "group": view.group,
         "job_type": view.job_type,

@@ -16,11 +16,17 @@ import stat
 import threading
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Scope
+
+from ..catalog.decisions import by_me
+from .allowed_hosts import AllowedHosts
+from .authorize import Principal, local_owner
+from .sign_in_pages import LOCAL_SIGN_IN
 
 COOKIE_NAME = "tracker_session"
-ALLOWED_HOSTS_SETTING = "TRACKER_ALLOWED_HOSTS"
-_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 class LocalAuth:
@@ -32,12 +38,15 @@ class LocalAuth:
             `*.name` stands for every name below; `*` for every name at all.
     """
 
+    remedy = "open the link that `tracker ui` printed, or send the token in ui.json as a bearer token"
+
     def __init__(self, token: str, allowed_hosts: Iterable[str] = ()) -> None:
         self.token = token
-        self._hosts = {host.strip().lower() for host in (*_LOOPBACK_HOSTS, *allowed_hosts) if host.strip()}
+        self._hosts = AllowedHosts(allowed_hosts)
         self._cookie = hmac.new(token.encode(), b"cookie", hashlib.sha256).hexdigest()
         # Cookies are shared by all ports of a host: two servers must not log each other's users out.
         self.cookie_name = f"{COOKIE_NAME}_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+        self._owner = local_owner(by_me().who)
         self._login_keys: set[str] = set()
         self._lock = threading.Lock()
 
@@ -60,16 +69,23 @@ class LocalAuth:
         return bool(found)
 
     def is_host_allowed(self, host: str) -> bool:
-        """Say whether a Host header names us. The port does not matter: forwarding changes it."""
-        name = _host_without_port(host)
-        if name is None:
-            return False
-        above = name.partition(".")[2]
-        parents = []
-        while above:
-            parents.append(f"*.{above}")
-            above = above.partition(".")[2]
-        return "*" in self._hosts or name in self._hosts or any(parent in self._hosts for parent in parents)
+        """Say whether a Host header names us."""
+        return self._hosts.is_allowed(host)
+
+    async def identify(self, scope: Scope) -> Principal | None:
+        """Return who asks; None without the cookie or the token."""
+        headers = Headers(scope=scope)
+        is_owner = self.is_signed_in(headers.get("cookie", ""), headers.get("authorization", ""))
+        return self._owner if is_owner else None
+
+    async def is_live(self, principal: Principal) -> bool:
+        """Say whether somebody who was identified may still ask."""
+        return principal == self._owner
+
+    def ask_to_sign_in(self, scope: Scope) -> Response:
+        """Return what a browser is shown that asked for a page and is not signed in."""
+        del scope
+        return HTMLResponse(LOCAL_SIGN_IN, 401, {"Cache-Control": "no-store"})
 
     def is_signed_in(self, cookies: str, authorization: str) -> bool:
         """Say whether a request with these two headers comes from the owner of the token."""
@@ -77,20 +93,6 @@ class LocalAuth:
         if scheme.lower() == "bearer" and _is_equal(given.strip(), self.token):
             return True
         return any(_is_equal(value, self._cookie) for value in _cookie_values(cookies))
-
-
-def is_cross_site(method: str, host: str, fetch_site: str | None, fetch_mode: str | None, origin: str | None) -> bool:
-    """Say whether a request was caused by another site, or by another port of this host.
-
-    A GET that navigates (a link that was clicked) may come from anywhere: it shows our page, and its cookie is
-    SameSite=Strict. Browsers send Sec-Fetch-Site to localhost and over https; Origin covers the rest.
-    """
-    if fetch_site is not None:
-        is_own = fetch_site in ("same-origin", "none")
-        return not is_own and not (method == "GET" and fetch_mode == "navigate")
-    if origin is None:
-        return False
-    return origin == "null" or urlsplit(origin).netloc.lower() != host.lower()
 
 
 def load_token(path: str) -> str:
@@ -124,20 +126,6 @@ def save_ui_file(path: str, token: str, port: int) -> bool:
 
 def _is_equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
-
-
-def _host_without_port(host: str) -> str | None:
-    if any(c in host for c in "@/\\ \t,") or not host:
-        return None
-    name, closing, port = host.rpartition("]")
-    if closing:
-        name += "]"
-    else:
-        name, _, port = host.partition(":")
-        port = f":{port}" if _ else ""
-    if port and not (port.startswith(":") and (port[1:].isdecimal() or port == ":")):
-        return None
-    return name.lower().rstrip(".") or None
 
 
 def _cookie_values(header: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -13,21 +14,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from tracker_core.errors import UsageError
+from tracker_core.sync.sync_state import syncs_of_run
 from tracker_core.version import __version__
 
+from ..catalog.stop_orders import standing_order
 from ..charts.chart import ChartRequest, draw
 from ..charts.chart_wire import encode_binary, encode_json
 from ..export.csv_cells import as_cell, seconds_text
 from ..query.folder import LocalFolder
+from ..query.lineage import forks_of
 from ..query.series import Series
 from ..runs.run_view import json_number
-from .access import Access, RouteTable
+from .access import Action, RouteTable, is_still_known, principal_of
 from .api_schema import documented
+from .authorize import authorize
 from .events import ChangeFeed
 from .http_body import read_body
 from .http_errors import json_response
 from .http_models import Health, RunDetail, SeriesPoints, run_detail
 from .routes_search import add_search_routes
+from .run_relations import run_relations
 
 PREFIX = "/api/v1"
 
@@ -38,19 +44,24 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
     """Declare the API's routes."""
     add_search_routes(routes, folder, PREFIX)
 
-    @routes.add("GET", f"{PREFIX}/health", Access.PUBLIC, **documented(Health))
+    @routes.add("GET", f"{PREFIX}/health", Action.PUBLIC, **documented(Health))
     async def health() -> Response:
         return json_response(Health("ok", __version__))
 
-    @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs/{{run_id}}", Access.SIGNED_IN, **documented(RunDetail))
-    def run(project: str, run_id: str, writer: str | None = None) -> Response:
+    @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs/{{run_id}}", Action.READ, **documented(RunDetail))
+    def run(project: str, run_id: str, request: Request, writer: str | None = None) -> Response:
         view, details = folder.run(project, run_id), folder.details(project, run_id, writer)
         files, n_lines = folder.files(project, run_id), folder.console(project, run_id).n_lines()
-        return json_response(run_detail(view, details, files, n_lines, folder.run_folder(view)))
+        stop = standing_order(folder, view)
+        reader = principal_of(request)
+        forks = [fork for fork in forks_of(folder, project, run_id) if authorize(reader, Action.READ, fork.project)]
+        syncs = syncs_of_run(folder.path, project, run_id)
+        relations = run_relations(view, details, stop, forks, syncs)
+        return json_response(run_detail(view, details, files, n_lines, folder.run_folder(view), relations))
 
     path = f"{PREFIX}/projects/{{project}}/runs/{{run_id}}/series"
 
-    @routes.add("GET", path, Access.SIGNED_IN, **documented(SeriesPoints))
+    @routes.add("GET", path, Action.READ, **documented(SeriesPoints))
     def series(
         project: str, run_id: str, key: str, format: Literal["json", "csv"] = "json", writer: str | None = None
     ) -> Response:
@@ -62,17 +73,19 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
 
     chart_options = documented(None, body=ChartRequest)
 
-    @routes.add("POST", f"{PREFIX}/projects/{{project}}/chart", Access.SIGNED_IN, **chart_options)
+    @routes.add("POST", f"{PREFIX}/projects/{{project}}/chart", Action.READ, **chart_options)
     async def chart(project: str, request: Request) -> Response:
         wanted = _chart_decoder.decode(await read_body(request))
         is_json = "application/json" in request.headers.get("accept", "")
         return await run_in_threadpool(_draw, folder, project, wanted, is_json)
 
-    @routes.add("GET", f"{PREFIX}/events", Access.SIGNED_IN, **documented(None))
+    @routes.add("GET", f"{PREFIX}/events", Action.READ, per_project=True, **documented(None))
     async def events(request: Request, after: str | None = None) -> Response:
         number = _notice_number(request.headers.get("last-event-id") or after)
+        sees = partial(authorize, principal_of(request), Action.READ)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(feed.stream(number), headers=headers, media_type="text/event-stream")
+        stream = feed.stream(number, sees, partial(is_still_known, request))
+        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
 
 def _draw(folder: LocalFolder, project: str, wanted: ChartRequest, is_json: bool) -> Response:

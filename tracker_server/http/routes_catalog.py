@@ -1,8 +1,10 @@
-"""The routes that delete and archive runs. The gate refuses what another site's page asks for, as of every route."""
+"""The routes that delete, archive and stop runs. The gate refuses what another site's page asks for, as ever."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from fastapi import Request
@@ -11,12 +13,13 @@ from starlette.responses import Response
 
 from tracker_core.settings import load_settings
 
-from ..catalog.decisions import By, RunKey, Tombstone, by_me
+from ..catalog.decisions import By, RunKey, Tombstone
 from ..catalog.run_files import size_on_disk
 from ..catalog.run_removal import archive_runs, delete_runs, unarchive_runs, undelete_runs
+from ..catalog.stop_orders import stop_runs, withdraw_stops
 from ..catalog.trash_keeper import DAY_S
 from ..query.folder import LocalFolder
-from .access import Access, RouteTable
+from .access import Action, RouteTable, principal_of
 from .api_schema import documented
 from .events import ChangeFeed
 from .http_body import read_body
@@ -31,6 +34,14 @@ class RunChoice(msgspec.Struct):
     runs: list[str]
     why: str = ""
     force: bool = False
+
+
+class StopChoice(msgspec.Struct):
+    """Ids of runs of a project that are to stop, and why. `withdraw`: take that back where it is not done yet."""
+
+    runs: list[str]
+    why: str = ""
+    withdraw: bool = False
 
 
 class RunsChanged(msgspec.Struct):
@@ -59,6 +70,7 @@ class TrashList(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(RunChoice)
+_stop_decoder = msgspec.json.Decoder(StopChoice)
 Act = Callable[[LocalFolder, Sequence[RunKey], By], list[RunKey]]
 
 
@@ -67,35 +79,44 @@ def add_catalog_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed
     project_path = f"{prefix}/projects/{{project}}"
     options = documented(RunsChanged, body=RunChoice)
 
-    async def change(project: str, request: Request, act: Act | None = None) -> Response:
-        wanted = _decoder.decode(await read_body(request))
-        keys, by = [(project, run_id) for run_id in wanted.runs], by_me(wanted.why)
+    async def decide(project: str, request: Request, wanted: RunChoice | StopChoice, act: Act) -> Response:
+        keys = [(project, run_id) for run_id in wanted.runs]
+        by = By(principal_of(request).name, time.time_ns(), wanted.why[:2000].replace("\0", ""))
 
         def work() -> list[RunKey]:
-            done = act(folder, keys, by) if act else delete_runs(folder, keys, by, wanted.force)
+            done = act(folder, keys, by)
             # The page is told before it is answered, and not only at the next look at the folder.
             feed.publish(folder.refresh())
             return done
 
         return json_response(RunsChanged(len(await run_in_threadpool(work))))
 
-    @routes.add("POST", f"{project_path}/runs/delete", Access.SIGNED_IN, **options)
+    async def change(project: str, request: Request, act: Act | None = None) -> Response:
+        wanted = _decoder.decode(await read_body(request))
+        return await decide(project, request, wanted, act or partial(delete_runs, force=wanted.force))
+
+    @routes.add("POST", f"{project_path}/runs/stop", Action.CHANGE, **documented(RunsChanged, body=StopChoice))
+    async def stop(project: str, request: Request) -> Response:
+        wanted = _stop_decoder.decode(await read_body(request))
+        return await decide(project, request, wanted, withdraw_stops if wanted.withdraw else stop_runs)
+
+    @routes.add("POST", f"{project_path}/runs/delete", Action.CHANGE, **options)
     async def delete(project: str, request: Request) -> Response:
         return await change(project, request)
 
-    @routes.add("POST", f"{project_path}/runs/undelete", Access.SIGNED_IN, **options)
+    @routes.add("POST", f"{project_path}/runs/undelete", Action.CHANGE, **options)
     async def undelete(project: str, request: Request) -> Response:
         return await change(project, request, undelete_runs)
 
-    @routes.add("POST", f"{project_path}/runs/archive", Access.SIGNED_IN, **options)
+    @routes.add("POST", f"{project_path}/runs/archive", Action.CHANGE, **options)
     async def archive(project: str, request: Request) -> Response:
         return await change(project, request, archive_runs)
 
-    @routes.add("POST", f"{project_path}/runs/unarchive", Access.SIGNED_IN, **options)
+    @routes.add("POST", f"{project_path}/runs/unarchive", Action.CHANGE, **options)
     async def unarchive(project: str, request: Request) -> Response:
         return await change(project, request, unarchive_runs)
 
-    @routes.add("GET", f"{project_path}/trash", Access.SIGNED_IN, **documented(TrashList))
+    @routes.add("GET", f"{project_path}/trash", Action.READ, **documented(TrashList))
     def trash(project: str) -> Response:
         folder.catalog.refresh()
         found = [run for run in folder.catalog.decisions.in_trash() if run.project == project]

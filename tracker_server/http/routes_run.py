@@ -16,7 +16,7 @@ from ..ingest.kept_files import open_kept
 from ..query.console_log import without_ansi
 from ..query.folder import LocalFolder
 from ..query.run_console import RunConsole
-from .access import Access, RouteTable
+from .access import Action, RouteTable
 from .api_schema import documented
 from .http_errors import json_response
 from .http_models import ConsolePage, ConsoleSearch, console_page, console_search
@@ -37,7 +37,7 @@ def add_run_routes(routes: RouteTable, folder: LocalFolder, prefix: str) -> None
     """Declare the routes below one run's address."""
     run = f"{prefix}/projects/{{project}}/runs/{{run_id}}"
 
-    @routes.add("GET", f"{run}/console", Access.SIGNED_IN, **documented(ConsolePage))
+    @routes.add("GET", f"{run}/console", Action.READ, **documented(ConsolePage))
     def console(
         project: str,
         run_id: str,
@@ -50,28 +50,33 @@ def add_run_routes(routes: RouteTable, folder: LocalFolder, prefix: str) -> None
         window = output.window(first, limit) if last is None else output.last(last)
         return json_response(console_page(window, folder.run(project, run_id).n_console_left_out))
 
-    @routes.add("GET", f"{run}/console/search", Access.SIGNED_IN, **documented(ConsoleSearch))
+    @routes.add("GET", f"{run}/console/search", Action.READ, **documented(ConsoleSearch))
     def search(
         project: str, run_id: str, query: SearchText, limit: Limit = 1000, writer: str | None = None
     ) -> Response:
-        if "\n" in query or "\r" in query:
-            raise UsageError("query", "more than one line", "text of one line", "search for a part of it")
+        check_one_line(query)
         return json_response(console_search(folder.console(project, run_id, writer).search(query, limit)))
 
-    @routes.add("GET", f"{run}/console.txt", Access.SIGNED_IN, **documented(None))
+    @routes.add("GET", f"{run}/console.txt", Action.READ, **documented(None))
     def console_text(project: str, run_id: str, ansi: bool = False, writer: str | None = None) -> Response:
         output = folder.console(project, run_id, writer)
         return StreamingResponse(
             _text_of(output, ansi), headers=_attachment(f"{run_id}.log"), media_type="text/plain; charset=utf-8"
         )
 
-    @routes.add("GET", f"{run}/files/{{path:path}}", Access.SIGNED_IN, **documented(None))
+    @routes.add("GET", f"{run}/files/{{path:path}}", Action.READ, **documented(None))
     def file(project: str, run_id: str, path: str, inline: bool = False) -> Response:
         found = next((file for file in folder.files(project, run_id) if file.path == path), None)
         if found is None:
             raise NotFoundError(f"run {project}/{run_id} keeps no file {path[:200]!r}; see the run's files")
         content = open_kept(folder.run_folder(folder.run(project, run_id)), found.digest)
         return _file_reply(content, path, inline)
+
+
+def check_one_line(query: str) -> None:
+    """Raise UsageError for a text that no line can hold."""
+    if "\n" in query or "\r" in query:
+        raise UsageError("query", "more than one line", "text of one line", "search for a part of it")
 
 
 def _text_of(output: RunConsole, with_ansi: bool) -> Iterator[bytes]:
@@ -93,10 +98,11 @@ def _file_reply(content: BinaryIO, path: str, inline: bool) -> Response:
     headers = _attachment(path.rpartition("/")[2], "inline" if is_shown else "attachment")
     headers["Content-Length"] = str(size_bytes)
     media_type = "text/plain; charset=utf-8" if is_shown else "application/octet-stream"
-    return StreamingResponse(_pieces(content), headers=headers, media_type=media_type)
+    return StreamingResponse(pieces_of(content), headers=headers, media_type=media_type)
 
 
-def _pieces(content: BinaryIO) -> Iterator[bytes]:
+def pieces_of(content: BinaryIO) -> Iterator[bytes]:
+    """Yield the bytes of an open file, and close it."""
     with closing(content):
         while piece := content.read(_READ_BYTES):
             yield piece

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import Query
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from ..query.folder import LocalFolder
@@ -17,8 +17,9 @@ from ..runs.filter_syntax import parse_filter, parse_path, parse_paths
 from ..runs.filter_tree import Key, Path, format_path
 from ..runs.run_groups import RunGroup, Statistics
 from ..runs.run_view import RunView, json_number
-from .access import Access, RouteTable
+from .access import Action, RouteTable, principal_of
 from .api_schema import documented
+from .authorize import authorize
 from .http_errors import json_response
 from .http_models import MetricList, ProjectList, ProjectRow, RunList, run_row
 
@@ -93,11 +94,13 @@ def add_search_routes(routes: RouteTable, folder: LocalFolder, prefix: str) -> N
     """Declare the routes."""
     rows = EncodedRuns()
 
-    @routes.add("GET", f"{prefix}/projects", Access.SIGNED_IN, **documented(ProjectList))
-    def projects() -> Response:
-        return json_response(ProjectList(_projects(folder)))
+    @routes.add("GET", f"{prefix}/projects", Action.READ, per_project=True, **documented(ProjectList))
+    def projects(request: Request) -> Response:
+        principal = principal_of(request)
+        rows = [row for row in _projects(folder) if authorize(principal, Action.READ, row.name)]
+        return json_response(ProjectList(rows))
 
-    @routes.add("GET", f"{prefix}/projects/{{project}}/runs", Access.SIGNED_IN, **documented(RunList))
+    @routes.add("GET", f"{prefix}/projects/{{project}}/runs", Action.READ, **documented(RunList))
     def runs(
         project: str,
         filter: str | None = None,
@@ -120,12 +123,12 @@ def add_search_routes(routes: RouteTable, folder: LocalFolder, prefix: str) -> N
         found = [rows.row(view, shown) for view in page.runs]
         return json_response({"runs": found, "n_matching": page.n_matching, "next_cursor": page.next_cursor})
 
-    @routes.add("GET", f"{prefix}/projects/{{project}}/columns", Access.SIGNED_IN, **documented(ColumnList))
+    @routes.add("GET", f"{prefix}/projects/{{project}}/columns", Action.READ, **documented(ColumnList))
     def columns(project: str, search: str | None = None, limit: int = 200) -> Response:
         found, n_columns = find_columns(folder, project, search, checked_number("limit", limit, 1, _MAX_ROWS))
         return json_response(ColumnList(n_columns, [ColumnRow(*column) for column in found]))
 
-    @routes.add("GET", f"{prefix}/projects/{{project}}/groups", Access.SIGNED_IN, **documented(GroupList))
+    @routes.add("GET", f"{prefix}/projects/{{project}}/groups", Action.READ, **documented(GroupList))
     def groups(
         project: str,
         by: Annotated[list[str], Query()],
@@ -143,7 +146,7 @@ def add_search_routes(routes: RouteTable, folder: LocalFolder, prefix: str) -> N
         rows = [_group(group, paths[1]) for group in found.sorted(offset, limit)]
         return json_response(GroupList(len(found), rows))
 
-    @routes.add("GET", f"{prefix}/projects/{{project}}/metrics", Access.SIGNED_IN, **documented(MetricList))
+    @routes.add("GET", f"{prefix}/projects/{{project}}/metrics", Action.READ, **documented(MetricList))
     def metrics(project: str, search: str | None = None, limit: int | None = None) -> Response:
         if limit is not None:
             checked_number("limit", limit, 1, _MAX_ROWS)

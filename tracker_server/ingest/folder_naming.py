@@ -10,6 +10,14 @@ from tracker_core.paths import FOLDER_NAME, check_project, project_dir_name
 
 from .journal_tail import JournalTail
 
+# What a server puts into its folder.
+SERVER_FILE = "server.json"
+
+
+def is_server_folder(folder: str) -> bool:
+    """Say whether a tracker folder is a server's: then other machines may send what was removed here once more."""
+    return os.path.exists(os.path.join(folder, SERVER_FILE))
+
 
 def tracker_folder(path: str) -> str:
     """Return the tracker folder that `path` is or holds, absolute."""

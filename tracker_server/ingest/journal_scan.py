@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tracker_core.journal_reader import FileBytes, JournalBytes
@@ -61,6 +62,7 @@ class JournalScan:
         self._full_scan_at = 0.0
         self._look_at = 0.0
         self._is_look_due = True
+        self._again: set[str] = set()
         self.was_full = False
 
     def scan(self) -> dict[str, JournalPath]:
@@ -77,6 +79,7 @@ class JournalScan:
                 del self._listings[gone]
                 self._found.pop(gone, None)
                 self._found_in.pop(gone, None)
+        self._again.clear()
         self._plan(began_s)
         return found
 
@@ -93,7 +96,7 @@ class JournalScan:
         path = os.path.join(self._root, project_dir)
         before = self._listings.get(path)
         listing = self._list(path)
-        if listing is before and not self._is_look_due and path in self._found_in:
+        if listing is before and not self._is_look_due and path in self._found_in and path not in self._again:
             return self._found_in[path]
         found: dict[str, JournalPath] = {}
         for run_id in listing.folders:
@@ -106,6 +109,14 @@ class JournalScan:
         """Return a journal that was found by its name. Raises KeyError where it is gone."""
         return self._found[os.path.join(self._root, *name.split("/")[:2])][name]
 
+    def look_again(self, names: Collection[str]) -> None:
+        """Have the next scan find these journals, also in folders that it would not list yet."""
+        for name in names:
+            project_path = os.path.join(self._root, name.split("/")[0])
+            run_path = os.path.join(project_path, name.split("/")[1])
+            if name not in self._found.get(run_path, ()):
+                self._again |= {project_path, run_path}
+
     def state(self, journal: JournalPath) -> JournalState:
         """Return a journal's size and time. Raises OSError where it cannot be looked at."""
         status = os.stat(journal.path)
@@ -117,7 +128,7 @@ class JournalScan:
 
     def _journals(self, project_path: str, project_dir: str, run_id: str) -> dict[str, JournalPath]:
         run_path = os.path.join(project_path, run_id)
-        if not self._is_look_due and run_path in self._found:
+        if not self._is_look_due and run_path in self._found and run_path not in self._again:
             return self._found[run_path]
         before = self._listings.get(run_path)
         listing = self._list(run_path)
@@ -137,7 +148,8 @@ class JournalScan:
         try:
             mtime_ns = os.stat(path).st_mtime_ns
             is_certain = known is not None and known.listed_ns - mtime_ns > _MTIME_GRAIN_NS
-            if known is not None and known.mtime_ns == mtime_ns and is_certain and not self.was_full:
+            is_trusted = is_certain and not self.was_full and path not in self._again
+            if known is not None and known.mtime_ns == mtime_ns and is_trusted:
                 return known
             listing = _Listing(mtime_ns, time.time_ns(), [], [])
             with os.scandir(path) as entries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,9 @@ class JournalSource(Protocol):
 
     def scan(self) -> Mapping[str, JournalPath]:
         """Return the journals that are there now, by name."""
+
+    def look_again(self, names: Collection[str]) -> None:
+        """Have the next scan find these journals, which have just got something."""
 
     def path_of(self, name: str) -> JournalPath:
         """Return a journal that was found by its name. Raises KeyError where it is gone."""

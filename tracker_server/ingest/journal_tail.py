@@ -138,6 +138,13 @@ class JournalTail:
         self.size = state.size_bytes
         return True
 
+    def has_unread(self) -> bool:
+        """Say whether the journal has grown since it was read."""
+        try:
+            return self._source.state(self.found).size_bytes > self._reader.offset + self._reader.n_tail_bytes
+        except OSError:
+            return False
+
     def begin_whole(self) -> None:
         """Start over at the very beginning, as if there were no index.
 

@@ -63,7 +63,8 @@ def open_kept(run_folder: str, digest: str) -> BinaryIO:
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | _NONBLOCK)
     except OSError as error:
-        raise NotFoundError(f"{path} cannot be read: {error.strerror}; it was deleted or never copied here") from error
+        why = "it is still on its way here, or was deleted"
+        raise NotFoundError(f"{path} cannot be read: {error.strerror}; {why}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise NotFoundError(f"{path} is no plain file")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tracker_core.journal_reader import JournalBytes
@@ -49,6 +49,10 @@ class VisibleJournals:
             self.hidden = _hidden(decisions, found)
             self._decisions, self._names = decisions, frozenset(found)
         return {name: journal for name, journal in found.items() if name not in self.hidden}
+
+    def look_again(self, names: Collection[str]) -> None:
+        """Have the next scan find these journals, which have just got something."""
+        self._source.look_again(names)
 
     def path_of(self, name: str) -> JournalPath:
         """Return a journal that was found by its name. Raises KeyError where it is gone."""

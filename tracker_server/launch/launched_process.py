@@ -51,7 +51,7 @@ class LaunchedProcess:
         self.pid = _spawn(command, environ, fds)
         if self._is_foreground:
             self._hand_over_terminal()
-            self._send(signal.SIGCONT)  # it may have asked for the terminal, and been stopped, before it had it
+            self.send(signal.SIGCONT)  # it may have asked for the terminal, and been stopped, before it had it
 
     def wait(self) -> int:
         """Wait for the end; return the exit code, or minus the number of the signal that ended it."""
@@ -64,7 +64,7 @@ class LaunchedProcess:
                 for number in _take_signals(self._wake_fd):
                     self._handle(number)
                 if self._on_look():
-                    self._send(signal.SIGWINCH)
+                    self.send(signal.SIGWINCH)
         finally:
             if self._is_foreground:
                 _give_terminal_to(os.getpgrp())
@@ -97,13 +97,14 @@ class LaunchedProcess:
         if name in _FORWARDED:
             if number != signal.SIGTSTP:
                 self._on_signal(name)
-            self._send(number)
+            self.send(number)
         elif name == "SIGCONT":
             if self._is_foreground and _is_ours_in_foreground():
                 self._hand_over_terminal()
-            self._send(number)
+            self.send(number)
 
-    def _send(self, number: int) -> None:
+    def send(self, number: int) -> None:
+        """Send a signal to the command and all of its group."""
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
@@ -115,7 +116,7 @@ class LaunchedProcess:
             return
         has_terminal = self._is_foreground and os.tcgetpgrp(_TERMINAL_FD) == self.pid
         if has_terminal and number != signal.SIGTSTP:
-            self._send(signal.SIGCONT)
+            self.send(signal.SIGCONT)
             return
         if has_terminal:
             _give_terminal_to(os.getpgrp())

@@ -26,12 +26,14 @@ from tracker_core.system.sampler import SystemSampler
 from . import out_of_memory
 from .launched_output import STDERR, STDOUT, OutputStream, RecordedStream, make_pumps
 from .launched_process import LaunchedProcess
+from .launched_stop import LaunchedStop
 
 if TYPE_CHECKING:
     from tracker_core.run import Run
 
 _SWITCH_INTERVAL_S = 0.0001
 _CAPTURE_WAIT_S = 5.0
+_LOOK_S = 0.5
 _NOT_FOUND, _NOT_EXECUTABLE, _SIGNAL_BASE = 127, 126, 128
 # Of the Python that runs `tracker run`, which need not be the command's.
 _OF_THIS_PYTHON = frozenset(["python", "packages", "frameworks"])
@@ -95,12 +97,18 @@ class _Launch:
         return status if status >= 0 else _SIGNAL_BASE - status
 
     def _start(self, stdout: OutputStream, stderr: OutputStream) -> LaunchedProcess:
-        def follow_size() -> bool:
+        stop: LaunchedStop | None = None
+
+        def look() -> bool:
+            if stop is not None:
+                stop.look()
             return [stdout.follow_size(), stderr.follow_size()].count(True) > 0
 
         environ = child_environment(os.environ, self._run)
         fds = stdout.child_fd, stderr.child_fd
-        return LaunchedProcess(self._command, environ, fds, self._run.note_signal, follow_size)
+        process = LaunchedProcess(self._command, environ, fds, self._run.note_signal, look)
+        stop = LaunchedStop(self._run, self._settings.stop_grace_s, process.send)
+        return process
 
     def _start_console(self) -> None:
         if self._settings.console != "off":
@@ -211,12 +219,15 @@ def _run_without_console(run: Run, command: Sequence[str]) -> int:
 
     warn("on this system `tracker run` records how the command ends, not what it prints")
     process = subprocess.Popen(command, env=child_environment(os.environ, run))
+    stop = LaunchedStop(run, run.settings.stop_grace_s, process.send_signal)  # each of them ends it at once there
     while True:
         try:
-            code = process.wait()
+            code = process.wait(_LOOK_S)
             break
         except KeyboardInterrupt:
             continue  # the command got it too
+        except subprocess.TimeoutExpired:
+            stop.look()
     run.record(Environment(wall_time_ns=time_ns(), values={"command": masker_for(run.settings).command(list(command))}))
     run.end(code, None)
     return code

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from typing import TypeVar
 
 from tracker_core.errors import NotFoundError, UsageError
 from tracker_core.settings import load_settings
@@ -20,13 +21,15 @@ from ..ingest.journal_tail import JournalTail
 from ..ingest.kept_files import KeptFile, latest_files
 from ..ingest.visible_journals import VisibleJournals
 from ..runs.run_details import RunDetails, view_details
+from ..runs.run_states import JournalStatus
 from ..runs.run_view import RunView
 from ..store.store_connection import IndexDatabase
 from ..store.store_sqlite import SqliteIndex
 from .folder_index import FolderIndex
-from .followed_run import Change, FollowedRun, RunKey
+from .followed_run import Change, FolderLoad, FollowedRun, LiveEnvironments
 from .followed_runs import FollowedRuns, Kinds
 from .found_runs import Archived, FoundRuns
+from .last_step import last_step
 from .metric_source import LineJournals, MetricSource, line_journals
 from .row_parts import RowPart, row_parts
 from .row_reader import Row, in_order, overlapping, rows_of_block, rows_of_chunk
@@ -88,8 +91,10 @@ class LocalFolder:
         settle_after_s = timeout_s if settle_after_s is None else settle_after_s
         self._runs = FollowedRuns(journals, self._index, seal_bytes, timeout_s, settle_after_s)
         self._untold: Kinds = {}
+        self._grown: SimpleQueue[tuple[str, ...]] = SimpleQueue()
         self.catalog.refresh()
         self._archived = self.catalog.decisions.archived.keys()
+        self._stops = self.catalog.decisions.stops
 
     def refresh(self) -> list[Change]:
         """Take in what was appended to the journals since the last call, and say which runs changed."""
@@ -97,6 +102,15 @@ class LocalFolder:
             self._look()
             kinds, self._untold = self._untold, {}
         return [Change(project, run, tuple(sorted(found))) for (project, run), found in kinds.items()]
+
+    def note_grown(self, names: Collection[str]) -> None:
+        """Have the next `refresh` look at these journals, which another thread has just appended to."""
+        self._grown.put(tuple(names))
+
+    def load(self) -> FolderLoad:
+        """Return how much is followed now."""
+        with self._lock:
+            return self._runs.load()
 
     def hidden_journals(self) -> frozenset[str]:
         """Return the journals of deleted runs that the last look found."""
@@ -143,7 +157,7 @@ class LocalFolder:
             yield FoundRuns(
                 project,
                 [run.seen() for run in live.values()],
-                _Environments(live),
+                LiveEnvironments(live),
                 connection,
                 without,
                 known if archived == "only" else None,
@@ -163,6 +177,11 @@ class LocalFolder:
         """Say whether there is such a run."""
         with self._lock:
             return (project, run_id) in self._runs
+
+    def known_runs(self, project: str, run_ids: Iterable[str]) -> list[str]:
+        """Return those of these runs that there are; for many, which `has_run` would wait for the folder one by one."""
+        with self._lock:
+            return [run_id for run_id in run_ids if (project, run_id) in self._runs]
 
     def find_runs(self, run_id: str) -> list[RunView]:
         """Return the runs of this id, one per project that has it."""
@@ -304,13 +323,25 @@ class LocalFolder:
             tails = self._known(project, run_id).tails_of("*")
         return row_parts(self._lock, self._index, tails, is_system, from_journals)
 
+    def progress(self, project: str, run_id: str) -> tuple[list[JournalStatus], int]:
+        """Return what each journal of a run adds up to, and the primary writer's highest step, -1 for none."""
+        with self._lock:
+            run = self._known(project, run_id)
+            return run.statuses(), last_step(self._index, run.tails_of(None))
+
     def _look(self) -> None:
+        while not self._grown.empty():
+            self._runs.note_grown(self._grown.get())
         for key, found in self._runs.refresh().items():
             self._untold.setdefault(key, set()).update(found)
         archived = self.catalog.decisions.archived.keys()
         for key in archived ^ self._archived:
             self._untold.setdefault(key, set()).add("archived")
         self._archived = archived
+        stops, earlier = self.catalog.decisions.stops, self._stops
+        for key in {key for key, _ in stops.items() ^ earlier.items()} if stops is not earlier else ():
+            self._untold.setdefault(key, set()).add("stop")
+        self._stops = stops
 
     def _known(self, project: str, run_id: str) -> FollowedRun:
         run = self._runs.known((project, run_id))
@@ -346,22 +377,6 @@ class LocalFolder:
                 # The index is lost or built anew again and again. The journal still has everything.
                 blocks = self._index.all_rows(tail, is_system)
         yield from in_order(rows_of_block(block.between(reached, 1 << 62), keys) for block in blocks)
-
-
-class _Environments(Mapping[RunKey, Mapping[str, Any]]):
-    """What live runs were run on, looked up when it is asked for."""
-
-    def __init__(self, runs: Mapping[RunKey, FollowedRun]) -> None:
-        self._runs = runs
-
-    def __getitem__(self, key: RunKey) -> Mapping[str, Any]:
-        return view_details(self._runs[key].statuses()).environment
-
-    def __iter__(self) -> Iterator[RunKey]:
-        return iter(self._runs)
-
-    def __len__(self) -> int:
-        return len(self._runs)
 
 
 def _one_writer(writer: str | None) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tracker_core.process import is_dead
 
@@ -14,12 +15,11 @@ from ..runs.run_details import view_details
 from ..runs.run_rows import RunRow
 from ..runs.run_states import (
     FINAL_STATES,
-    PRIMARY_WRITER,
     JournalStatus,
-    recording_journals,
+    journals_of,
+    recording_journals_of,
     run_state,
     shown_journals,
-    writer_journals,
 )
 from ..runs.run_view import RunView, view_run
 
@@ -36,6 +36,18 @@ class Change:
     project: str
     run: str
     kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLoad:
+    """How much is followed now: journals and rows of runs that may still change, what of them is only in memory, the
+    states of these runs, and how many are settled."""
+
+    n_journals: int
+    n_rows: int
+    n_unsealed_bytes: int
+    states: tuple[str, ...]
+    n_settled: int
 
 
 class FollowedRun:
@@ -92,20 +104,19 @@ class FollowedRun:
 
         def is_alive() -> bool:
             is_recent = now_s - tail.modified_s <= self._heartbeat_timeout_s
-            return is_recent and not (session is not None and is_dead(session))
+            # What a process wrote last, perhaps how it ended, is read before it counts as dead.
+            return is_recent and not (session is not None and is_dead(session) and not tail.has_unread())
 
         notes, modified_ns = tail.damage_notes(), int(tail.modified_s * 1e9)
         return JournalStatus(found.name, found.writer, found.session, tail.fold, notes, is_alive, modified_ns)
 
     def tails_of(self, writer: str | None) -> list[JournalTail]:
         """Return the journals of a writer, "*" for all, None for the primary one."""
-        shown = shown_journals(self.statuses())
-        return [self.tails[journal.name] for journal in writer_journals(shown, writer or PRIMARY_WRITER)]
+        return [self.tails[journal.name] for journal in journals_of(self.statuses(), writer)]
 
     def recording_tails(self, writer: str | None, has_records: Callable[[JournalFold], bool]) -> list[JournalTail]:
         """Return the journals whose output or system metrics are shown."""
-        shown = shown_journals(self.statuses())
-        return [self.tails[journal.name] for journal in recording_journals(shown, writer, has_records)]
+        return [self.tails[journal.name] for journal in recording_journals_of(self.statuses(), writer, has_records)]
 
     def is_settled(self, quiet_s: float) -> bool:
         """Say whether nothing more is to be expected of it, and the index has all that can be sealed."""
@@ -121,3 +132,19 @@ class FollowedRun:
 
 def _is_at_rest(tail: JournalTail) -> bool:
     return not (tail.failure or tail.untold_kinds or tail.n_sealable_bytes or tail.is_outdated_in_index)
+
+
+class LiveEnvironments(Mapping[RunKey, Mapping[str, Any]]):
+    """What live runs were run on, looked up when it is asked for."""
+
+    def __init__(self, runs: Mapping[RunKey, FollowedRun]) -> None:
+        self._runs = runs
+
+    def __getitem__(self, key: RunKey) -> Mapping[str, Any]:
+        return view_details(self._runs[key].statuses()).environment
+
+    def __iter__(self) -> Iterator[RunKey]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from ..ingest.folder_naming import project_of
 from ..ingest.journal_source import JournalPath
 from ..ingest.journal_tail import JournalTail
 from ..ingest.visible_journals import VisibleJournals
 from .folder_index import SEAL_BATCH_BYTES, FolderIndex
-from .followed_run import FollowedRun, RunKey
+from .followed_run import FolderLoad, FollowedRun, RunKey
 
 _WORTHWHILE_BYTES = 256
 # Of all journals together that are being written.
@@ -67,6 +67,7 @@ class FollowedRuns:
         self._opened: OrderedDict[RunKey, FollowedRun] = OrderedDict()
         self._build: str | None = None
         self._is_first = True
+        self._grown: set[str] = set()
 
     # -- asking
 
@@ -90,18 +91,37 @@ class FollowedRuns:
         run = self.live.get(key)
         return self._open(key) if run is None and key in self._settled else run
 
+    def load(self) -> FolderLoad:
+        """Return how much is followed now."""
+        tails = self._tails.values()
+        return FolderLoad(
+            len(tails),
+            sum(tail.fold.n_rows for tail in tails),
+            sum(tail.n_tail_bytes for tail in tails),
+            tuple(run.state for run in self.live.values()),
+            len(self._settled),
+        )
+
     # -- following
+
+    def note_grown(self, names: Iterable[str]) -> None:
+        """Have the next `refresh` look at these journals, also those that nothing more was expected of."""
+        self._grown.update(names)
 
     def refresh(self) -> Kinds:
         """Take in what was appended since the last call. Returns the kinds of change by run."""
         kinds: Kinds = {}
+        self._source.look_again(self._grown)
         found = self._source.scan()
         self._forget_gone(found, kinds)
         self._read_settled(found)
         self._begin_new(found)
+        grown, self._grown = self._grown & found.keys(), set()
         if self._source.was_full and not self._is_first:
-            self._look_at_settled(found)
-        self._follow_all(kinds)
+            self._look_at_settled(found, self._settled)
+        elif grown:
+            self._look_at_settled(found, {self._settled_key_of[n] for n in grown if n in self._settled_key_of})
+        self._follow_all(kinds, grown)
         for key, run in self.live.items():
             if run.watch():
                 kinds.setdefault(key, set()).add("state")
@@ -149,13 +169,13 @@ class FollowedRuns:
             self._opened.pop(key, None)
             self._told.add(key)
 
-    def _look_at_settled(self, found: Mapping[str, JournalPath]) -> None:
+    def _look_at_settled(self, found: Mapping[str, JournalPath], keys: Iterable[RunKey]) -> None:
         """Notice settled runs of which a journal grew, or whose rows another process dropped from the index."""
-        stored = self._index.settled()
+        stored = self._index.settled() if keys else {}
         changed = [
             key
-            for key, journals in self._settled.items()
-            if key not in stored or not all(self._has_size(found[name], size) for name, size in journals)
+            for key in keys
+            if key not in stored or not all(self._has_size(found[name], size) for name, size in self._settled[key])
         ]
         self._drop_settled(changed)
         self._index.remove((), changed)
@@ -201,13 +221,13 @@ class FollowedRuns:
         if self._is_first:
             self._index.remove_others(found.keys() | self._source.hidden)
 
-    def _follow_all(self, kinds: Kinds) -> None:
+    def _follow_all(self, kinds: Kinds, grown: Container[str]) -> None:
         """Take in every journal, such that those read so far never hold much that could be sealed."""
         due: list[JournalTail] = []
         held: list[JournalTail] = []
         n_due_bytes = n_held_bytes = 0
         for tail in list(self._tails.values()):
-            self._follow(tail, kinds, due)
+            self._follow(tail, kinds, due, tail.found.name in grown)
             if due and due[-1] is tail:
                 n_due_bytes += tail.n_sealable_bytes
             elif tail.n_sealable_bytes:
@@ -222,13 +242,13 @@ class FollowedRuns:
                 due, n_due_bytes = [], 0
         self._index.write(due)
 
-    def _follow(self, tail: JournalTail, kinds: Kinds, due: list[JournalTail]) -> None:
+    def _follow(self, tail: JournalTail, kinds: Kinds, due: list[JournalTail], has_grown: bool) -> None:
         name = tail.found.name
         is_known = name in self._key_of
         is_at_rest = is_known and tail.is_closed and not (tail.failure or tail.n_tail_bytes or tail.untold_kinds)
         silence_s = time.time() - tail.modified_s
         # A closed journal is looked at rarely, not never: something may still be written behind its closing record.
-        if is_at_rest and not self._source.was_full and silence_s > self._heartbeat_timeout_s:
+        if is_at_rest and not (has_grown or self._source.was_full) and silence_s > self._heartbeat_timeout_s:
             return
         failure = tail.failure
         found = self._read(tail)

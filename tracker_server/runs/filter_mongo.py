@@ -46,7 +46,7 @@ _ROOTS = {
     "metadata": "environment",
 }
 _MONGO_FIELDS = (
-    "id name project entity state group job_type tags notes host signal exit_code command"
+    "id name project entity state group job_type tags notes host signal exit_code command forked_from"
     " display_name jobType duration_s created_at createdAt"
 ).split()
 _ORDERINGS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 FIELDS = (
     "id name state group job_type tags notes host user command project entity attempt created ended duration"
-    " n_rows exit_code signal"
+    " n_rows exit_code signal forked_from"
 ).split()
 TIME_FIELDS = ("created", "ended")
 ROOTS = ("config", "summary", "environment")

@@ -11,8 +11,37 @@ from tracker_core.metrics import MetricRules
 
 from ..ingest.fold import SYSTEM_PREFIX
 from ..ingest.metric_fold import MetricFold
-from .run_states import LAUNCHER_WRITER, JournalStatus, recording_journals, shown_journals, writer_journals
+from .run_states import (
+    LAUNCHER_WRITER,
+    PRIMARY_WRITER,
+    JournalStatus,
+    ending_of,
+    recording_journals,
+    recording_journals_of,
+    shown_journals,
+    writer_journals,
+)
 from .run_view import MetricView, merged_folds, metric_views
+
+
+class WriterView(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of the shown attempt, as it fares; of a writer with several sessions the latest.
+
+    Attributes:
+        writer, host, node: who writes, on which machine, which of the job's machines that is ("" where not known).
+        state: running, finished, failed, killed, preempted or crashed: of this process, not of the run.
+        last_seen_ns: its last sign of life.
+        n_rows, n_damaged, n_dropped: of all its sessions.
+    """
+
+    writer: str
+    host: str
+    node: str
+    state: str
+    last_seen_ns: int
+    n_rows: int
+    n_damaged: int
+    n_dropped: int
 
 
 class RunDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +52,7 @@ class RunDetails(msgspec.Struct, frozen=True, kw_only=True):
         system: aggregates of the system metrics of `system_writer`.
         system_writer, console_writer: whose are shown unless another is asked for; None where nobody recorded any.
         system_writers, console_writers: who recorded any.
+        writers: every process of the run, the primary one first.
     """
 
     environment: dict[str, Any]
@@ -31,12 +61,13 @@ class RunDetails(msgspec.Struct, frozen=True, kw_only=True):
     system_writers: list[str]
     console_writer: str | None
     console_writers: list[str]
+    writers: list[WriterView] = []
 
 
 def view_details(journals: Sequence[JournalStatus], writer: str | None = None) -> RunDetails:
     """Return the details of the run that these journals, at least one, make up; `writer` is whose system metrics."""
     shown = shown_journals(journals)
-    system = recording_journals(shown, writer, lambda fold: fold.has_system)
+    system = recording_journals_of(journals, writer, lambda fold: fold.has_system)
     console = recording_journals(shown, None, lambda fold: fold.has_console)
     return RunDetails(
         environment=_environment(shown),
@@ -45,7 +76,40 @@ def view_details(journals: Sequence[JournalStatus], writer: str | None = None) -
         system_writers=_writers([journal for journal in shown if journal.fold.has_system]),
         console_writer=next((journal.writer for journal in console if journal.fold.has_console), None),
         console_writers=_writers([journal for journal in shown if journal.fold.has_console]),
+        writers=writer_views(shown),
     )
+
+
+def writer_views(shown: Sequence[JournalStatus]) -> list[WriterView]:
+    """Return how each process of one attempt fares, the primary writer first, then ranks by number."""
+    by_writer: dict[str, list[JournalStatus]] = {}
+    for journal in shown:
+        by_writer.setdefault(journal.writer, []).append(journal)
+    return [_writer_view(name, by_writer[name]) for name in sorted(by_writer, key=_writer_place)]
+
+
+def _writer_view(name: str, journals: Sequence[JournalStatus]) -> WriterView:
+    newest = journals[-1]
+    session, state = newest.fold.session, ending_of(newest).state
+    # While it runs, by the clock of the machine that keeps the journals: it is compared with now.
+    last_seen_ns = newest.modified_ns if state == "running" else newest.fold.last_ns
+    return WriterView(
+        writer=name,
+        host=session.host if session else "",
+        node=session.node if session else "",
+        state=state,
+        last_seen_ns=last_seen_ns or newest.fold.last_ns,
+        n_rows=sum(journal.fold.n_rows for journal in journals),
+        n_damaged=sum(len(journal.damage) for journal in journals),
+        n_dropped=sum(journal.fold.n_dropped for journal in journals),
+    )
+
+
+def _writer_place(name: str) -> tuple[int, int, str]:
+    rank = name.removeprefix("rank")
+    if name == PRIMARY_WRITER:
+        return 0, 0, name
+    return (1, int(rank), name) if name.startswith("rank") and rank.isdecimal() else (2, 0, name)
 
 
 def _environment(shown: Sequence[JournalStatus]) -> dict[str, Any]:

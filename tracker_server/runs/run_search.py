@@ -309,6 +309,20 @@ def place_of_cursor(text: str, search: str) -> Place:
     return found.kind, value, found.created_ns, found.id, found.project
 
 
+def checked_place(place: Place) -> Place:
+    """Return a place that another program names. Raises SearchError where it can be none."""
+    kind, value, created_ns, run_id, project = place
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    is_of_kind = {NUMBER_RANK: is_number, TEXT_RANK: isinstance(value, str), OTHER_RANK: isinstance(value, str)}
+    if kind in (NAN_RANK, NONE_RANK):
+        value = 0
+    elif not is_of_kind.get(kind):
+        raise _wrong_cursor("a place that is none")
+    if not -(1 << 63) <= created_ns < 1 << 63:
+        raise _wrong_cursor("a place at no time")
+    return kind, value, created_ns, run_id, project
+
+
 def _cursor_value(kind: int, text: str) -> Any:
     if kind == NUMBER_RANK:
         number = int(text) if re.fullmatch(r"-?[0-9]{1,400}", text) else float(text)

@@ -72,6 +72,28 @@ def writer_journals(shown: Sequence[JournalStatus], writer: str = PRIMARY_WRITER
     return found
 
 
+def split_writer(writer: str | None) -> tuple[str | None, int | None]:
+    """Return name and attempt of a writer as users ask for it: "rank1", or "rank1@2" and "@2" of the second attempt."""
+    name, separator, attempt = (writer or "").rpartition("@")
+    if not separator or not attempt.isdecimal() or len(attempt) > 9:
+        return writer, None
+    return name or None, int(attempt)
+
+
+def journals_of(journals: Sequence[JournalStatus], writer: str | None) -> list[JournalStatus]:
+    """Return the journals of a writer as users ask for it, None for the primary one; see `split_writer`."""
+    name, attempt = split_writer(writer)
+    return writer_journals(shown_journals(journals, attempt), name or PRIMARY_WRITER)
+
+
+def recording_journals_of(
+    journals: Sequence[JournalStatus], writer: str | None, has_records: Callable[[JournalFold], bool]
+) -> list[JournalStatus]:
+    """Return the journals whose output or system metrics are shown; `writer` as users ask for it."""
+    name, attempt = split_writer(writer)
+    return recording_journals(shown_journals(journals, attempt), name, has_records)
+
+
 def recording_journals(
     shown: Sequence[JournalStatus], writer: str | None, has_records: Callable[[JournalFold], bool]
 ) -> list[JournalStatus]:
@@ -97,12 +119,15 @@ def run_state(shown: Sequence[JournalStatus]) -> str:
 
 
 def ending_of_run(shown: Sequence[JournalStatus]) -> Ending:
-    """Return how a run stands. Where `tracker run` began it that decides, unless that died without a word."""
+    """Return how a run stands. Where `tracker run` began it that decides, unless that died without a word.
+
+    Of the ranks of a distributed job it is the primary writer that decides; how each fares `ending_of` says.
+    """
     newest = writer_journals(shown)[-1]
     launched = [journal for journal in shown if journal.writer == LAUNCHER_WRITER]
     if not launched:
-        return _ending_of(newest)
-    launcher, own = _ending_of(launched[-1]), _ending_of(newest)
+        return ending_of(newest)
+    launcher, own = ending_of(launched[-1]), ending_of(newest)
     if launcher.final is None:
         return launcher if launcher.state == "running" else own
     if _began_after(newest, launcher.final):
@@ -112,13 +137,19 @@ def ending_of_run(shown: Sequence[JournalStatus]) -> Ending:
     return launcher
 
 
-def _ending_of(journal: JournalStatus) -> Ending:
-    state = journal.fold.state
+def ending_of(journal: JournalStatus) -> Ending:
+    """Return how one process stands, or ended. What was inherited is no process: its end is none of the run."""
+    state = None if is_inherited(journal) else journal.fold.state
     if state is not None and state.state in FINAL_STATES:
         return Ending(state.state, state, journal)
     if journal.is_alive():
         return Ending("running", None, journal)
     return Ending("preempted" if was_preempting(journal) else "crashed", None, journal)
+
+
+def is_inherited(journal: JournalStatus) -> bool:
+    """Say whether a journal is what the run took over from another when it began."""
+    return journal.fold.session is not None and journal.fold.session.inherited
 
 
 def was_preempting(journal: JournalStatus) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from tracker_core.metrics import MetricRules, MetricStats, logged_summary
-from tracker_core.records import RunError, Session
+from tracker_core.records import RunError, Session, State
 
 from ..ingest.metric_fold import MetricFold, merge_metric
 from .run_states import (
     FINAL_STATES,
     LAUNCHER_WRITER,
+    Ending,
     JournalStatus,
     attempt_of,
     ending_of_run,
@@ -37,6 +38,8 @@ class SessionView(msgspec.Struct, frozen=True):
     created_ns: int
     ended_ns: int | None
     n_rows: int
+    node: str = ""
+    inherited: bool = False
 
 
 class DamageView(msgspec.Struct, frozen=True):
@@ -112,6 +115,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     error: RunError | None
     exit_code: int | None
     signal: str
+    stopped_by: str = ""
+    forked_from: str = ""
     signals: list[SignalView]
     sessions: list[SessionView]
     damage: list[DamageView]
@@ -173,6 +178,8 @@ def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> Ru
         error=final.error if final and final.error else own.error if own and final else None,
         exit_code=final.exit_code if final else None,
         signal=final.signal if final else "",
+        stopped_by=_stopped_by(ending, own),
+        forked_from=next((session.forked_from for session in sessions if session.forked_from), ""),
         signals=_signals(shown),
         sessions=[_session_view(journal) for journal in in_session_order(journals)],
         damage=[
@@ -182,6 +189,12 @@ def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> Ru
         ],
         journals=[journal.name for journal in primary],
     )
+
+
+def _stopped_by(ending: Ending, own: State | None) -> str:
+    """Return who asked for the end, as whoever decided of it says, or else the process that `tracker run` ran."""
+    said = [state.stopped_by for state in (ending.final, own) if state is not None]
+    return next(filter(None, said), "") if ending.state == "killed" else ""
 
 
 def _created_ns(shown: Sequence[JournalStatus], primary: Sequence[JournalStatus]) -> int:
@@ -332,7 +345,16 @@ def _session_view(journal: JournalStatus) -> SessionView:
         created_ns=journal.fold.first_ns,
         ended_ns=state.wall_time_ns if state is not None and is_final else None,
         n_rows=journal.fold.n_rows,
+        node=session.node if session else "",
+        inherited=session.inherited if session else False,
     )
+
+
+def branch_of(view: RunView) -> tuple[str, str, int] | None:
+    """Return project, run and step that a run's history begins with, None where it is all its own."""
+    place, separator, step = view.forked_from.rpartition("?_step=")
+    project, _, run_id = place.partition("/")
+    return (project, run_id, int(step)) if separator and run_id and step.isdecimal() else None
 
 
 def json_number(value: Any) -> Any:

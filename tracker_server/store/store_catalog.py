@@ -8,13 +8,19 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ..catalog.decisions import By, Decisions, RunKey, Stage, Tombstone
-from .store_catalog_schema import archived_run, decision, tombstone
+from .store_catalog_schema import archived_run, tombstone
+from .store_decision_log import log_decisions
 from .store_dialect import upsert
+from .store_stop_orders import read_stops
 
 T = TypeVar("T")
 # Names in one statement: a database takes only so many.
 _PART = 10_000
 _STAGES = {stage.value: stage for stage in Stage}
+
+
+# For one that writes, and whose device may be slow, waits so long at a time who has earlier knowledge to go on with.
+GLANCE_S = 0.5
 
 
 class CatalogDatabase(Protocol):
@@ -29,8 +35,12 @@ class CatalogDatabase(Protocol):
     def stamp(self) -> object:
         """Return what differs after every change, cheaply."""
 
-    def read(self, work: Callable[[Connection], T]) -> T | None:
+    def read(self, work: Callable[[Connection], T], wait_s: float | None = None) -> T | None:
         """Return what `work` returns within one read transaction; None where there is no catalog yet.
+
+        Args:
+            work: reads.
+            wait_s: about how long to wait for one that writes. Default: as long as a write waits.
 
         Raises:
             CatalogError: it cannot be read.
@@ -54,7 +64,7 @@ def read_decisions(connection: Connection) -> Decisions:
     archived = {
         (project, run_id): By(who, at_ns, why) for project, run_id, who, at_ns, why in connection.execute(marks)
     }
-    return Decisions(buried, archived)
+    return Decisions(buried, archived, read_stops(connection))
 
 
 def _tombstone(row: Sequence[Any]) -> Tombstone:
@@ -90,7 +100,7 @@ def bury(connection: Connection, found: Sequence[Tombstone]) -> list[RunKey]:
     ]
     if rows:
         connection.execute(insert(tombstone), rows)
-    _log(connection, "delete", [(one.key, one.by) for one in new])
+    log_decisions(connection, "delete", [(one.key, one.by) for one in new])
     return [one.key for one in new]
 
 
@@ -104,7 +114,7 @@ def unbury(connection: Connection, keys: Sequence[RunKey], by: By) -> list[RunKe
         statement = delete(tombstone).where(c.tombstone_id == bindparam("number"))
         connection.execute(statement, [{"number": row.tombstone_id} for row in found])
     _insert_marks(connection, list(dict.fromkeys((row.project, row.run_id) for row in found if row.was_archived)), by)
-    _log(connection, "undelete", [(key, by) for key in done])
+    log_decisions(connection, "undelete", [(key, by) for key in done])
     return done
 
 
@@ -113,7 +123,7 @@ def archive(connection: Connection, keys: Sequence[RunKey], by: By) -> list[RunK
     known = _marks(connection)
     new = [key for key in dict.fromkeys(keys) if key not in known]
     _insert_marks(connection, new, by)
-    _log(connection, "archive", [(key, by) for key in new])
+    log_decisions(connection, "archive", [(key, by) for key in new])
     return new
 
 
@@ -121,7 +131,7 @@ def unarchive(connection: Connection, keys: Sequence[RunKey], by: By) -> list[Ru
     """Take runs out of the archive. Returns those that were in it."""
     marked = _delete_marks(connection, keys)
     done = [key for key in dict.fromkeys(keys) if key in marked]
-    _log(connection, "unarchive", [(key, by) for key in done])
+    log_decisions(connection, "unarchive", [(key, by) for key in done])
     return done
 
 
@@ -129,7 +139,7 @@ def begin_emptying(connection: Connection, numbers: Collection[int], by: By) -> 
     """Decide that what is in the trash under these numbers is removed, from which there is no way back."""
     found = [row for row in _rows_of(connection, numbers) if row.stage == Stage.TRASH.value]
     _set_stage(connection, [row.tombstone_id for row in found], Stage.EMPTYING)
-    _log(connection, "empty", [((row.project, row.run_id), by) for row in found])
+    log_decisions(connection, "empty", [((row.project, row.run_id), by) for row in found])
 
 
 def end_emptying(connection: Connection, numbers: Collection[int], by: By, keep: bool) -> None:
@@ -141,7 +151,7 @@ def end_emptying(connection: Connection, numbers: Collection[int], by: By, keep:
         statement = delete(tombstone).where(c.tombstone_id == bindparam("number"))
         connection.execute(statement, [{"number": number} for number in done])
     _set_stage(connection, [row.tombstone_id for row in found if keep or row.is_open], Stage.EMPTIED)
-    _log(connection, "emptied", [((row.project, row.run_id), by) for row in found])
+    log_decisions(connection, "emptied", [((row.project, row.run_id), by) for row in found])
 
 
 def _buried_journals(connection: Connection, folders: Collection[str]) -> set[str]:
@@ -187,12 +197,3 @@ def _delete_marks(connection: Connection, keys: Sequence[RunKey]) -> set[RunKey]
         statement = delete(archived_run).where(c.project == bindparam("of"), c.run_id == bindparam("run"))
         connection.execute(statement, [{"of": project, "run": run_id} for project, run_id in sorted(found)])
     return found
-
-
-def _log(connection: Connection, action: str, items: Sequence[tuple[RunKey, By]]) -> None:
-    rows = [
-        {"at_ns": by.at_ns, "who": by.who, "action": action, "project": key[0], "run_id": key[1], "reason": by.why}
-        for key, by in items
-    ]
-    if rows:
-        connection.execute(insert(decision), rows)

@@ -11,16 +11,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from ..catalog.decisions import CatalogDamagedError, CatalogError, CatalogVersionError
-from .store_catalog_schema import CATALOG_VERSION, catalog_info, metadata
+from .store_catalog_schema import CATALOG_VERSION, EARLIER_VERSIONS, catalog_info, metadata
+from .store_dialect import upsert
 from .store_lock import wait_for_store_lock
 from .store_sqlite import rollback_connection
 
 T = TypeVar("T")
 LOCK_TIMEOUT_S = 10.0
+_READ_TIMEOUT_S = 5.0
 # SQLite counts every change in the header of the file.
 _COUNTER = slice(24, 28)
 
@@ -48,28 +50,33 @@ class CatalogFile:
         except OSError:
             return None
 
-    def read(self, work: Callable[[Connection], T]) -> T | None:
+    def read(self, work: Callable[[Connection], T], wait_s: float | None = None) -> T | None:
         """Return what `work` returns within one read transaction; None where there is no catalog yet.
+
+        Args:
+            work: reads.
+            wait_s: about how long to wait for one that writes. Default: as long as a write waits.
 
         Raises:
             CatalogError: it cannot be read, or is of a newer version.
         """
         if not os.path.exists(self.place):
             return None
+        timeout_s = self._timeout_s if wait_s is None else wait_s
         try:
-            return self._read_once(work)
+            return self._read_once(work, timeout_s)
         except DatabaseError as error:
             if not os.path.exists(f"{self.place}-journal"):
                 raise self._unreadable(error) from error
         # A write was broken off by a kill. Opening the file for writing takes back the half of it that was done.
-        self.write(lambda _: None)
+        self._write(lambda _: None, timeout_s)
         try:
-            return self._read_once(work)
+            return self._read_once(work, timeout_s)
         except DatabaseError as error:
             raise self._unreadable(error) from error
 
-    def _read_once(self, work: Callable[[Connection], T]) -> T | None:
-        with rollback_connection(self.place, is_writer=False) as connection:
+    def _read_once(self, work: Callable[[Connection], T], timeout_s: float) -> T | None:
+        with rollback_connection(self.place, is_writer=False, timeout_s=min(timeout_s, _READ_TIMEOUT_S)) as connection:
             if not inspect(connection).has_table(catalog_info.name):
                 return None
             self._check_version(connection)
@@ -82,10 +89,13 @@ class CatalogFile:
             CatalogError: others have the lock for too long, the folder cannot be written, the file is damaged, or it
                 is of a newer version. Nothing was changed.
         """
+        return self._write(work, self._timeout_s)
+
+    def _write(self, work: Callable[[Connection], T], timeout_s: float) -> T:
         try:
-            with wait_for_store_lock(self._lock_path, self._timeout_s) as is_held:
+            with wait_for_store_lock(self._lock_path, timeout_s) as is_held:
                 if not is_held:
-                    raise self._busy()
+                    raise self._busy(timeout_s)
                 with rollback_connection(self.place, is_writer=True) as connection:
                     self._ensure_schema(connection)
                     return work(connection)
@@ -95,19 +105,23 @@ class CatalogFile:
             raise self._read_only(str(error)) from error
 
     def _ensure_schema(self, connection: Connection) -> None:
+        version: str | None = None
         if inspect(connection).has_table(catalog_info.name):
-            self._check_version(connection)
+            version = self._check_version(connection)
+        if version == CATALOG_VERSION:
             return
-        metadata.create_all(connection)
-        connection.execute(insert(catalog_info).values(name="version", value=CATALOG_VERSION))
+        metadata.create_all(connection)  # those that are not there
+        row = {"name": "version", "value": CATALOG_VERSION}
+        upsert(connection, catalog_info, [row], ["name"], ["value"])
 
-    def _check_version(self, connection: Connection) -> None:
+    def _check_version(self, connection: Connection) -> str:
         query = select(catalog_info.c.value).where(catalog_info.c.name == "version")
         version = connection.execute(query).scalar()
-        if version != CATALOG_VERSION:
+        if version != CATALOG_VERSION and version not in EARLIER_VERSIONS:
             expected = f"one up to version {CATALOG_VERSION}, which this program knows"
             remedy = "update the tracker here to the version that made it; nothing was changed"
             raise CatalogVersionError(self.place, f"a catalog of version {version}", expected, remedy)
+        return str(version)
 
     # -- errors
 
@@ -121,13 +135,13 @@ class CatalogFile:
         if "readonly" in text or "unable to open" in text:
             return self._read_only(text)
         if "locked" in text:
-            return self._busy()
+            return self._busy(self._timeout_s)
         if "full" in text:
             return CatalogError(self.place, "a full disk", "room for some kilobytes", "free space and try again")
         return self._unreadable(error)
 
-    def _busy(self) -> CatalogError:
-        got = f"a lock that another process held for {self._timeout_s:g} s"
+    def _busy(self, waited_s: float) -> CatalogError:
+        got = f"a lock that another process held for {waited_s:g} s"
         remedy = f"try again; if that does not help, end the process that has {self._lock_path} open (fuser names it)"
         return CatalogError(self.place, got, "to write the decision", remedy)
 

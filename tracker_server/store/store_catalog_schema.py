@@ -10,7 +10,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 from .store_schema import BIG_KEY
 from .store_text import Text_C
 
-CATALOG_VERSION = "1"
+# A catalog of an earlier version has some of the tables; the next write adds the others.
+CATALOG_VERSION = "2"
+EARLIER_VERSIONS = ("1",)
 
 metadata = MetaData()
 
@@ -56,8 +58,23 @@ archived_run = Table(
     Column("reason", Text_C, nullable=False),
 )
 
+# The last order to stop a run, until the sessions that it names, one a line, have ended. `withdrawn_ns` is when it was
+# taken back, null while it holds.
+stop_order = Table(
+    "stop_order",
+    metadata,
+    Column("project", Text_C, primary_key=True),
+    Column("run_id", Text_C, primary_key=True),
+    Column("sessions", Text_C, nullable=False),
+    Column("ordered_ns", BigInteger, nullable=False),
+    Column("ordered_by", Text_C, nullable=False),
+    Column("reason", Text_C, nullable=False),
+    Column("withdrawn_ns", BigInteger),
+)
+
 # Every decision in the order taken; nothing is ever removed here, and every change adds to it. `action`: delete,
-# undelete, archive, unarchive, empty (decided), emptied (done).
+# undelete, archive, unarchive, stop, withdraw stop, empty (decided), emptied (done); of keys, with the key's id for a
+# run's: create key, revoke key, sign in, sign out.
 decision = Table(
     "decision",
     metadata,
@@ -69,4 +86,29 @@ decision = Table(
     Column("run_id", Text_C, nullable=False),
     Column("reason", Text_C, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Keys of a server. `scope`: admin, write, read. `project` is null for all. `digest` is the key's SHA-256, hexadecimal.
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("key_id", Text_C, primary_key=True),
+    Column("name", Text_C, nullable=False),
+    Column("scope", Text_C, nullable=False),
+    Column("project", Text_C),
+    Column("digest", Text_C, nullable=False, unique=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", Text_C, nullable=False),
+    Column("revoked_ns", BigInteger),
+    Column("revoked_by", Text_C, nullable=False),
+)
+
+# Browsers that are signed in with a key. `digest` is the SHA-256 of the cookie, hexadecimal.
+browser_session = Table(
+    "browser_session",
+    metadata,
+    Column("digest", Text_C, primary_key=True),
+    Column("key_id", Text_C, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
 )

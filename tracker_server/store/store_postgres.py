@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tracker_core.errors import UsageError
 
@@ -17,6 +18,10 @@ from .store_connection import DatabaseAwayError
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _CONNECT_TIMEOUT_S = 10
 _POOL_SIZE = 5
+# Others wait for who waits for a connection.
+_POOL_TIMEOUT_S = 10.0
+# A server that went away without a word is noticed within half a minute, and not within hours.
+_GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
 _SECRET_OPTION = re.compile(r"password|passfile|sslkey|secret|token", re.IGNORECASE)
 # What psycopg calls `Format.BINARY`.
 _BINARY = 1
@@ -59,7 +64,8 @@ def make_engine(url: URL) -> Engine:
             hide_parameters=True,
             pool_pre_ping=True,
             pool_size=_POOL_SIZE,
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "tracker"},
+            pool_timeout=_POOL_TIMEOUT_S,
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "tracker", **_GONE},
         )
     except ModuleNotFoundError as error:
         expected, remedy = "the driver psycopg", "pip install 'tracker-ml[team]'"
@@ -126,6 +132,8 @@ class PostgresReading:
                 yield connection
         except (OperationalError, InterfaceError) as error:
             raise DatabaseAwayError(self._place, error.orig) from None
+        except PoolTimeoutError as error:
+            raise DatabaseAwayError(self._place, error) from None
 
 
 class PostgresWriting:

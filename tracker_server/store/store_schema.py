@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from .store_text import Text_C
 
-INDEX_VERSION = "5"
+INDEX_VERSION = "6"
 
 metadata = MetaData()
 

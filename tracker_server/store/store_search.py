@@ -185,7 +185,8 @@ class StoredSearch:
         query = query.where(*self._base, self._bounds.maybe)
         if after is not None:
             query = query.where(_is_behind(source, rank, after, order.is_descending))
-        values = [c.number, c.residual, c.text]
+        # None that was recorded and nothing at all are one place: runs there are in order of `ties` alone.
+        values = [c.number, func.coalesce(c.residual, 0), c.text]
         return query.order_by(rank, *(value.desc() if order.is_descending else value for value in values), *ties)
 
     def _placed(self, rows: Sequence[Row[Any]], n: int) -> list[Placed]:

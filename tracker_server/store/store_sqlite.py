@@ -161,7 +161,7 @@ def read_write_connection(path: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def rollback_connection(path: str, is_writer: bool) -> Iterator[Connection]:
+def rollback_connection(path: str, is_writer: bool, timeout_s: float = _TIMEOUT_S) -> Iterator[Connection]:
     """Open a file with a rollback journal, which network file systems can hold too, within one transaction.
 
     What a writer commits is on the device. A writer has the lock of the file's folder; a reader makes no file.
@@ -169,7 +169,7 @@ def rollback_connection(path: str, is_writer: bool) -> Iterator[Connection]:
     uri = f"file:{urllib.parse.quote(path)}?mode={'rwc' if is_writer else 'ro'}"
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
         if is_writer:
             connection.execute("PRAGMA journal_mode=DELETE")
             connection.execute("PRAGMA synchronous=EXTRA")

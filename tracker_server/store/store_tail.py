@@ -11,11 +11,12 @@ import secrets
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from .store_connection import DatabaseAwayError, IndexDatabase
 from .store_dialect import bulk_insert, database_ns, upsert
@@ -72,47 +73,61 @@ class TailState:
     trouble: str | None
 
 
-def append(connection: Connection, blocks: Sequence[Block]) -> dict[str, int]:
+@dataclass(slots=True)
+class Appended:
+    """What became of blocks, by journal: how many bytes were new, and which differ from what is there, and why."""
+
+    n_new_bytes: dict[str, int] = field(default_factory=dict)
+    differing: dict[str, str] = field(default_factory=dict)
+
+
+def append(connection: Connection, blocks: Sequence[Block], appended: Appended | None = None) -> dict[str, int]:
     """Add blocks; what is there already is not added again.
 
     Args:
         connection: within a transaction. When that is committed, what was added is kept.
         blocks: of any journals, those of one journal in order.
+        appended: gets what became of them. Default: a block that differs is noted as its journal's trouble.
 
     Returns:
         The size of each journal now. A smaller one than the end of its last block says that bytes before that are
-        missing, or that a block differs from what is there, which is noted as this journal's trouble.
+        missing, or that a block differs from what is there.
     """
     by_path: dict[str, list[Block]] = {}
     for block in blocks:
         by_path.setdefault(block.path, []).append(block)
-    upsert(connection, tail_journal, [{"path": path, **_NEW} for path in sorted(by_path)], ["path"])
+    # One whose beginning is missing is not begun.
+    new = [{"path": path, **_NEW} for path in sorted(by_path) if by_path[path][0].offset == 0]
+    if new:
+        upsert(connection, tail_journal, new, ["path"])
     rows: list[dict[str, Any]] = []
     changes: list[dict[str, Any]] = []
-    sizes: dict[str, int] = {}
-    refused: dict[str, str] = {}
+    sizes: dict[str, int] = dict.fromkeys(by_path, 0)
+    notes = Appended() if appended is None else appended
     for state in _locked(connection, sorted(by_path)):
         try:
             data = _news(connection, state, by_path[state.path])
         except _DifferentError as error:
-            refused[state.path], data = str(error), b""
+            notes.differing[state.path], data = str(error), b""
         sizes[state.path] = state.size_bytes + len(data)
+        notes.n_new_bytes[state.path] = len(data)
         if data:
             rows += _rows(state, data)
             modified_ns = max(state.modified_ns, *(block.modified_ns for block in by_path[state.path]))
             changes.append({"id": state.tail_id, "size": sizes[state.path], "modified": modified_ns})
     bulk_insert(connection, tail_block, rows)
     _set_sizes(connection, changes)
-    note_poisoned(connection, refused)
+    if appended is None:
+        note_poisoned(connection, notes.differing)
     return sizes
 
 
-def append_blocks(database: IndexDatabase, blocks: Sequence[Block]) -> dict[str, int]:
+def append_blocks(database: IndexDatabase, blocks: Sequence[Block], appended: Appended | None = None) -> dict[str, int]:
     """Do `append` in a transaction of its own. Raises DatabaseAwayError where the database does not answer."""
     with _answering(database), database.writing() as writing:
         assert writing is not None
         with writing.transaction() as connection:
-            return append(connection, blocks)
+            return append(connection, blocks, appended)
 
 
 def sizes_in(database: IndexDatabase, paths: Sequence[str]) -> dict[str, int]:
@@ -136,6 +151,8 @@ def _answering(database: IndexDatabase) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         raise DatabaseAwayError(database.place, error.orig) from None
+    except PoolTimeoutError as error:
+        raise DatabaseAwayError(database.place, error) from None
 
 
 def _rows(state: TailState, data: bytes) -> Iterator[dict[str, Any]]:
@@ -207,6 +224,24 @@ def read(connection: Connection, tail_id: int, offset: int, n_bytes: int) -> byt
         parts.append(data[end - first : offset + n_bytes - first])
         end += len(parts[-1])
     return b"".join(parts)
+
+
+def read_new(connection: Connection, ends: Mapping[int, int]) -> dict[int, bytes]:
+    """Return what arrived of several journals behind their ends as they were known, in one statement.
+
+    Args:
+        connection: within a transaction.
+        ends: by `TailState.tail_id` how long a journal was before, which is where a row begins.
+    """
+    if not ends:
+        return {}
+    c = tail_block.c
+    wanted = [and_(c.tail_id == tail_id, c.first_offset >= end) for tail_id, end in ends.items()]
+    query = select(c.tail_id, c.data).where(or_(*wanted)).order_by(c.tail_id, c.first_offset)
+    found: dict[int, list[bytes]] = {}
+    for tail_id, data in connection.execute(query):
+        found.setdefault(tail_id, []).append(data)
+    return {tail_id: b"".join(parts) for tail_id, parts in found.items()}
 
 
 def tail_states(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, delete, insert, select
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..charts.cell_pack import PackedCells, pack_block
 from ..codec.chunk_codec import encode_column, encode_integers
@@ -276,10 +277,11 @@ class IndexWriter:
         except NewerVersionError as error:
             _say_once(f"{error}. Until then everything works from memory")
             return None
-        except DatabaseError as error:
-            if self._writing.discard_if_broken(error):
+        except (DatabaseError, PoolTimeoutError) as error:
+            if isinstance(error, DatabaseError) and self._writing.discard_if_broken(error):
                 return if_discarded
-            _say_once(f"{self._database.place} cannot be written now, which costs memory but no data: {error.orig}")
+            reason = error.orig if isinstance(error, DatabaseError) else error
+            _say_once(f"{self._database.place} cannot be written now, which costs memory but no data: {reason}")
             return None
 
 

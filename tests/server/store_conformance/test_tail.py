@@ -16,6 +16,7 @@ from tracker_server.store.store_tail import (
     drop_sealed,
     hold,
     read,
+    read_new,
     release,
     tail_states,
 )
@@ -174,3 +175,17 @@ def test_many_senders_at_once_add_each_byte_once(store):
     with database.reading().transaction() as connection:
         assert poisoned_journals(connection) == []
     database.close()
+
+
+def test_what_came_of_several_journals_is_read_at_once(database):
+    paths = [f"p/r{i}/main.00.journal" for i in range(3)]
+    for path in paths:
+        send(database, (0, BYTES[:100]), path=path)
+    ends = {state_of(database, path).tail_id: 100 for path in paths}
+    for path in paths[:2]:
+        send(database, (100, BYTES[100:200]), path=path)
+        send(database, (200, BYTES[200:250]), path=path)
+    with database.reading().transaction() as connection:
+        found = read_new(connection, ends)
+        assert read_new(connection, {}) == {}
+    assert found == dict.fromkeys(list(ends)[:2], BYTES[100:250])

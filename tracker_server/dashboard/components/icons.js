@@ -23,6 +23,8 @@ const PATHS = {
   sortDown: 'M8 4v8M5 9l3 3 3-3',
   check: 'M3 8.5l3.5 3.5L13 4.5',
   zoomOut: 'M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.5 10.5l3 3M5 7h4',
+  stop: 'M3.5 3.5h9v9h-9z',
+  signOut: 'M6.5 2.5h-4v11h4M7 8h6.5M10.5 5l3 3-3 3',
   warn: 'M8 2.5l6 11H2zM8 6.5v3.5M8 12v.01',
   download: 'M8 2.5v7.5M4.8 7L8 10.2 11.2 7M3 13.5h10',
   clock: 'M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM8 4.5V8l2.4 1.6',

@@ -1,7 +1,8 @@
 /** The frame of every page: icon rail, top bar with breadcrumb, live dot and link button. */
 import { serverState } from '../api.js';
 import { liveState } from '../events.js';
-import { homeUrl, projectUrl } from '../router.js';
+import { homeUrl, projectUrl, rootUrl } from '../router.js';
+import { me } from '../state/me.js';
 import { chooseTheme, themeChoice } from '../state/preferences.js';
 import { html } from '../ui.js';
 import { CopyButton } from './copy_button.js';
@@ -18,6 +19,10 @@ const LIVE_TEXT = {
   paused: ['Paused', 'Paused while the page is hidden'],
   away: ['Server away', 'The server does not answer: start it again with “tracker ui”. What you see is what it said last; the page goes on by itself'],
   'signed-out': ['Session ended', 'Run “tracker ui” again and open the link that it prints'],
+};
+
+const SCOPE_TEXT = {
+  read: 'look at runs, and change nothing', write: 'send, stop and change runs', admin: 'do everything',
 };
 
 /** @param {{crumbs: {label: string, url?: string}[], isOnProjects?: boolean, children: any}} props */
@@ -37,6 +42,7 @@ export function Shell({ crumbs, isOnProjects = false, children }) {
         ${crumbs.map(({ label, url }) => html`<li>${url ? html`<a href=${url}>${label}</a>` : html`<span aria-current="page">${label}</span>`}</li>`)}
       </ol>
       <${LiveDot} />
+      <${SignedIn} />
       <${CopyButton} className="button copy-link" icon="link" caption="Copy link" label="Copy a link to exactly this view" text=${() => location.href} />
     </header>
     <main id="main" tabindex="-1">${children}</main>
@@ -51,8 +57,21 @@ function ThemeButton() {
     <${Icon} name=${THEME_ICONS[choice]} size=${18} /></button>`;
 }
 
+/** With which key, and the way out. Nothing on the folder of whoever started the server. */
+function SignedIn() {
+  const now = me.value;
+  if (!now?.has_key) return null;
+  const may = `This key may ${SCOPE_TEXT[now.scope]}${now.project === null ? '' : ` in the project ${now.project}`}`;
+  return html`<form class="signed-in" method="post" action=${rootUrl('/logout')}>
+    <span class="key-name" title=${may}>${now.name}${now.scope === 'read' && html` <span class="muted">· read only</span>`}</span>
+    <button class="icon-button" title="Sign out" aria-label="Sign out"><${Icon} name="signOut" size=${16} /></button></form>`;
+}
+
 function LiveDot() {
   const state = serverState.value === 'there' ? liveState.value : serverState.value;
+  if (state === 'signed-out' && me.value?.has_key) {
+    return html`<a class="live live-signed-out" target="_self" href=${rootUrl('/login')}><span class="live-dot"></span><span class="live-text">Signed out: sign in again</span></a>`;
+  }
   const [text, title] = LIVE_TEXT[state];
   return html`<span class=${`live live-${state}`} role="status" aria-live="polite" title=${title}>
     <span class="live-dot"></span><span class="live-text">${text}</span></span>`;

@@ -34,7 +34,7 @@ const OWN_BY_PATH = new Map(OWN.map((column) => [column.path, column]));
 /** The fields that are columns. */
 export const OWN_PATHS = Object.freeze(OWN.map(({ path }) => path));
 /** Fields that can be asked for, but are not sent with a run. */
-export const UNSENT_FIELDS = Object.freeze(['user', 'command', 'project', 'entity']);
+export const UNSENT_FIELDS = Object.freeze(['user', 'command', 'project', 'entity', 'forked_from']);
 
 const PLAIN_NAME = /^[\p{L}\p{Nl}_][\p{L}\p{N}_]*$/u;
 const PART = /\.\s*([\p{L}\p{Nl}_][\p{L}\p{N}_]*)|\[\s*"((?:[^"\\]|\\.)*)"\s*\]|\[\s*'((?:[^'\\]|\\.)*)'\s*\]/uy;

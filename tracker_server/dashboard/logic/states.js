@@ -8,7 +8,7 @@ const MEANING = {
   running: 'running',
   finished: 'finished',
   failed: 'failed: it ended with an error',
-  killed: 'killed: a signal ended it',
+  killed: 'killed: a signal ended it, or somebody stopped it',
   preempted: 'preempted by the scheduler',
   crashed: 'crashed: the process ended without a word: SIGKILL, out of memory or a crash of the machine',
 };
@@ -26,18 +26,26 @@ export function stateMeaning(state) {
 
 /**
  * How a run ended, or that it goes on, in words.
- * @param {{state: string, signal?: string, exit_code?: number|null, error?: {type: string}|null}} run
+ * @param {{state: string, signal?: string, exit_code?: number|null, error?: {type: string}|null, stopped_by?: string,
+ *   stop?: {by: string, why: string}|null}} run
  */
-export function describeState({ state, signal = '', exit_code: exitCode = null, error = null }) {
+export function describeState({ state, signal = '', exit_code: exitCode = null, error = null, stopped_by: stoppedBy = '', stop = null }) {
   const code = exitCode === null || exitCode === undefined ? '' : `exit code ${exitCode}`;
   switch (state) {
-    case 'running': return signal ? `running; it received ${signal} and went on` : 'running';
+    case 'running':
+      if (stop) return `asked to stop by ${askedBy(stop)}`;
+      return signal ? `running; it received ${signal} and went on` : 'running';
     case 'finished': return code && exitCode !== 0 ? `finished with ${code}` : 'finished';
     case 'failed': return `failed${error ? ` with ${error.type}` : ''}${code ? `${error ? ',' : ' with'} ${code}` : ''}`;
-    case 'killed': return `killed by ${signal || 'a signal'}`;
+    case 'killed': return stoppedBy ? `stopped by ${stoppedBy}` : `killed by ${signal || 'a signal'}`;
     case 'preempted': return `preempted by the scheduler${signal ? `, which sent ${signal}` : ''}`;
     default: return stateMeaning(state);
   }
+}
+
+/** Who asked, and why: "ann: loss is NaN". @param {{by: string, why: string}} stop */
+export function askedBy({ by, why }) {
+  return why ? `${by}: ${why}` : by;
 }
 
 /**

@@ -30,6 +30,7 @@
  * @property {string} systemX x of the charts of the system tab
  * @property {Range|null} systemZoom
  * @property {''|'device'|'metric'} systemBy how these charts are arranged; "" is what suits the number of GPUs
+ * @property {string} systemWriter whose machine these charts tell of; "" is the usual one
  * @property {string} codePart of the code tab: changes, files or packages; "" is the first that there is
  * @property {string} file shown there
  * @property {string} line of the log: "120" or "120-140", counted from 1
@@ -42,7 +43,7 @@ export const DEFAULT_VIEW = Object.freeze({
   x: 'step', smoothing: 0, smoothKind: 'ema', filter: '', sort: 'created:desc', lines: 10, base: 'auto', shown: Object.freeze([]),
   hidden: Object.freeze([]), zoom: null, panels: '', logY: Object.freeze([]), clipped: Object.freeze([]), columns: Object.freeze([]),
   tableColumns: Object.freeze([]), pinned: Object.freeze([]), groupBy: Object.freeze([]), band: 'std',
-  isTable: false, tab: 'charts', systemX: 'relative_time', systemZoom: null, systemBy: '', codePart: '', file: '',
+  isTable: false, tab: 'charts', systemX: 'relative_time', systemZoom: null, systemBy: '', systemWriter: '', codePart: '', file: '',
   line: '', find: '', writer: '',
 });
 
@@ -100,6 +101,7 @@ export function parseView(query) {
     systemX: isX(systemX) ? systemX : DEFAULT_VIEW.systemX,
     systemZoom: parseRange(params.get('syszoom')),
     systemBy: /** @type {ViewState['systemBy']} */ (oneOf(params.get('by'), ['device', 'metric'], '')),
+    systemWriter: params.get('syswriter') ?? '',
     codePart: oneOf(params.get('code'), CODE_PARTS, ''),
     file: params.get('file') ?? '',
     line: formatLines(parseLines(params.get('line') ?? '')),
@@ -156,6 +158,7 @@ export function formatView(view) {
   put('sysx', view.systemX, DEFAULT_VIEW.systemX);
   if (view.systemZoom) params.set('syszoom', `${view.systemZoom.min}~${view.systemZoom.max}`);
   put('by', view.systemBy, DEFAULT_VIEW.systemBy);
+  put('syswriter', view.systemWriter, '');
   put('code', view.codePart, '');
   put('file', view.file, '');
   put('line', view.line, '');

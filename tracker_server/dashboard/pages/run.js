@@ -5,25 +5,28 @@ import { ChartWall } from '../components/chart_wall.js';
 import { EmptySnippet, EmptyText, ErrorNote, Skeleton } from '../components/empty.js';
 import { Icon, StateBadge, Swatch } from '../components/icons.js';
 import { bindKeys } from '../components/keyboard.js';
+import { StopRun } from '../components/stop_run.js';
 import { Tags } from '../components/run_cells.js';
 import { Shell, homeCrumb, projectCrumb } from '../components/shell.js';
 import { Toolbar } from '../components/toolbar.js';
 import { liveState, onChanges } from '../events.js';
 import { slotStyle } from '../logic/colours.js';
 import { formatDuration, formatNumber, formatTime, plural } from '../logic/format.js';
+import { lostWriters } from '../logic/run_writers.js';
 import { describeState, troubleText } from '../logic/states.js';
 import { TABS } from '../logic/view_state.js';
 import { homeUrl, navigate, projectUrl } from '../router.js';
 import { paced } from '../state/paced.js';
 import { theme } from '../state/preferences.js';
 import { metrics, openProject, slotOf } from '../state/project_store.js';
-import { chartAxes, systemAxes, tab, updateView } from '../state/view.js';
+import { chartAxes, systemAxes, systemWriter, tab, updateView } from '../state/view.js';
 import { computed, effect, html, signal, useEffect, useMemo, useSignal } from '../ui.js';
 import { KeyValues, RunErrorNote } from './run_details.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */
 
 const REFRESH_GAP_MS = 700;
+const SYNC_LOOK_MS = 3000;
 const LABELS = /** @type {Record<string, string>} */ ({
   charts: 'Charts', system: 'System', logs: 'Logs', code: 'Code', config: 'Config', summary: 'Summary', overview: 'Overview',
 });
@@ -66,17 +69,21 @@ export function RunPage({ project, run: id }) {
   useEffect(() => {
     const loader = paced(REFRESH_GAP_MS, async () => {
       try {
-        run.value = await fetchRun(project, id);
+        run.value = await fetchRun(project, id, systemWriter.peek());
         error.value = null;
       } catch (problem) {
         error.value = /** @type {Error} */ (problem);
       }
     });
     loader.ask();
+    // What is sent to a server changes without a change of the run.
+    const syncTimer = setInterval(() => { if (!document.hidden && isBeingSent(run.peek())) loader.ask(); }, SYNC_LOOK_MS);
     const stops = [
+      () => clearInterval(syncTimer),
       openProject(project, { hasRunList: false }), loader.stop,
       // A run that began while the page was on its way to the server is told of by no later change.
       effect(() => { if (liveState.value === 'live' && error.peek()) loader.ask(); }),
+      effect(() => { if (systemWriter.value !== '' || run.peek()) loader.ask(); }),
       onChanges((changes) => {
         if (changes === null || changes.some((change) => change.project === project && change.run === id)) loader.ask();
       }),
@@ -90,6 +97,11 @@ export function RunPage({ project, run: id }) {
     ? html`<${Loaded} run=${run.value} />`
     : error.value ? html`<${NoRun} error=${error.value} project=${project} id=${id} />` : html`<${Skeleton} rows=${10} />`;
   return html`<${Shell} crumbs=${[homeCrumb(), projectCrumb(project), { label: name }]}>${body}<//>`;
+}
+
+/** @param {RunDetail|null} run */
+function isBeingSent(run) {
+  return (run?.syncs ?? []).some(({ bytes_left: left, address }) => left > 0 || address === '');
 }
 
 /** @param {{error: Error, project: string, id: string}} props */
@@ -137,10 +149,11 @@ function tabCount(key, run) {
 /** @param {{run: RunDetail}} props */
 function Header({ run }) {
   const style = slotStyle(slotOf(run.id), theme.value);
-  const trouble = troubleText(run.health);
+  const trouble = [troubleText(run.health), lostWriters(run.writers ?? [], run.state)].filter(Boolean).join('; ');
   return html`<header class="run-head">
     <h1><${Swatch} style=${style} /><span title=${run.id}>${run.name}</span></h1>
     <${StateBadge} state=${run.state} title=${describeState(run)} />
+    ${run.stopped_by && html`<span class="stopped-by" title=${describeState(run)}>stopped by ${run.stopped_by}</span>`}
     <span class="fact" title="Duration">${formatDuration(run.duration_s)}</span>
     <span class="fact" title="Started">${formatTime(run.created_s)}</span>
     <span class="fact">${plural(run.n_rows, 'row')}</span>
@@ -149,6 +162,7 @@ function Header({ run }) {
     ${run.attempt > 1 && html`<span class="fact">attempt ${formatNumber(run.attempt)}</span>`}
     <${Tags} tags=${run.tags} />
     ${trouble && html`<span class="trouble"><${Icon} name="warn" size=${14} />${trouble}</span>`}
+    <${StopRun} run=${run} />
     ${run.notes && html`<p class="run-notes">${run.notes}</p>`}
   </header>`;
 }

@@ -7,6 +7,7 @@ import { bindKeys } from '../components/keyboard.js';
 import { LogScroller } from '../components/log_scroller.js';
 import { LOG_SEARCH_ID, LogSearchBox } from '../components/log_search_box.js';
 import { LogView, plainLines } from '../components/log_view.js';
+import { WriterSelect } from '../components/writer_select.js';
 import { stripAnsi } from '../logic/ansi.js';
 import { formatNumber, plural } from '../logic/format.js';
 import { formatLines, parseLines } from '../logic/view_state.js';
@@ -128,10 +129,7 @@ function NewLines({ isLive, store, scroller }) {
 function LogToolbar({ run, parts: { scroller, search } }) {
   const { writers = [], writer: usual = null } = run.console ?? {};
   const writer = logWriter.value || usual;
-  const setWriter = (/** @type {any} */ event) => {
-    const next = event.currentTarget.value;
-    updateView({ writer: next === usual ? '' : next, line: '' });
-  };
+  const setWriter = (/** @type {string} */ next) => updateView({ writer: next === usual ? '' : next, line: '' });
   const isFollowing = scroller.isFollowing.value;
   const setTimes = (/** @type {any} */ event) => {
     times.value = event.currentTarget.value;
@@ -145,8 +143,7 @@ function LogToolbar({ run, parts: { scroller, search } }) {
     <${LogSearchBox} search=${search} query=${logFind.value} from=${() => Math.floor(scroller.position.peek())}
       onQuery=${(/** @type {string} */ find) => updateView({ find })} />
     <span class="toolbar-space"></span>
-    ${writers.length > 1 && html`<label class="field">Writer <select class="select" value=${writer} onChange=${setWriter}>
-      ${writers.map((name) => html`<option value=${name} selected=${name === writer}>${name}</option>`)}</select></label>`}
+    <${WriterSelect} names=${writers} value=${writer ?? ''} writers=${run.writers ?? []} onChange=${setWriter} />
     <select class="select" aria-label="Times" value=${times.value} onChange=${setTimes}>
       ${TIMES.map(([key, label]) => html`<option value=${key} selected=${key === times.value}>${label}</option>`)}</select>
     <button class="button toggle" aria-pressed=${isWrapped.value} title="Wrap long lines" onClick=${toggleWrap}><${Icon} name="wrap" size=${14} /><span>Wrap</span></button>

@@ -6,8 +6,10 @@ import { formatDuration, formatNumber, formatTime, formatValue } from '../logic/
 import { healthFindings } from '../logic/health.js';
 import { fromWire } from '../logic/columns.js';
 import { baseName } from '../logic/run_again.js';
+import { syncText, writerHealth } from '../logic/run_writers.js';
 import { describeState } from '../logic/states.js';
 import { formatBytes } from '../logic/units.js';
+import { pagePath, runUrl } from '../router.js';
 import { updateView } from '../state/view.js';
 import { html } from '../ui.js';
 
@@ -19,6 +21,7 @@ export function OverviewTab({ run }) {
   return html`<div class="overview">
     <section><h2>Run</h2><${RunFacts} run=${run} /></section>
     <${Health} run=${run} />
+    <${Writers} run=${run} />
     <${Facts} title="Machine" facts=${machineFacts(environment, run.host)} />
     <${Facts} title="Software" facts=${softwareFacts(environment)} />
     ${schedulerFacts(environment).map(({ title, facts }) => html`<${Facts} key=${title} title=${title} facts=${facts} />`)}
@@ -52,8 +55,60 @@ function RunFacts({ run }) {
     ['Started', formatTime(run.created_s)], ['Ended', run.ended_s && formatTime(run.ended_s)], ['Duration', formatDuration(run.duration_s)],
     ['Rows', formatNumber(run.n_rows)],
     ['Console lines', run.console?.n_lines > 0 && html`<button class="text-button" onClick=${() => updateView({ tab: 'logs' })}>${formatNumber(run.console.n_lines)}</button>`],
+    ['Forked from', run.forked_from && html`<${Origin} run=${run} origin=${run.forked_from} />`],
+    ['Forks', (run.forks ?? []).length > 0 && html`<${Forks} forks=${run.forks ?? []} />`],
+    ['Sent to', (run.syncs ?? []).length > 0 && html`<${Syncs} run=${run} />`],
     ['Attempt', run.attempt > 1 && formatNumber(run.attempt)], ['Exit code', run.exit_code], ['Folder', run.folder],
   ]} />`;
+}
+
+/** @param {{run: RunDetail, origin: NonNullable<RunDetail['forked_from']>}} props */
+function Origin({ run, origin: { project, run: id, step } }) {
+  if (project === run.project && id === run.id) return html`this run itself, rewound to step ${formatNumber(step)}`;
+  return html`<a href=${runUrl(project, id)}>${project === run.project ? id : `${project}/${id}`}</a> at step ${formatNumber(step)}`;
+}
+
+/** @param {{forks: NonNullable<RunDetail['forks']>}} props */
+function Forks({ forks }) {
+  return html`<ul class="plain-list">${forks.map(({ project, run, name, step }) => html`<li key=${`${project}/${run}`}>
+    <a href=${runUrl(project, run)}>${name || run}</a> <span class="muted">from step ${formatNumber(step)}</span></li>`)}</ul>`;
+}
+
+/** @param {{run: RunDetail}} props */
+function Syncs({ run }) {
+  return html`<ul class="plain-list">${(run.syncs ?? []).map((sync) => {
+    const { text, isTrouble } = syncText(sync, run.state);
+    const place = /^https?:\/\//.test(sync.address)
+      ? html`<a href=${`${sync.address}${pagePath(run.project, run.id)}`} target="_blank" rel="noreferrer">${sync.address}</a>` : sync.address || 'a server';
+    return html`<li key=${sync.address}>${place} <span class=${isTrouble ? 'trouble' : 'muted'}>${isTrouble && html`<${Icon} name="warn" size=${12} />`}${text}</span></li>`;
+  })}</ul>`;
+}
+
+/** The processes that write to the run, where there are several. @param {{run: RunDetail}} props */
+function Writers({ run }) {
+  const writers = run.writers ?? [];
+  if (writers.length < 2) return null;
+  const now = { runState: run.state, nowS: Date.now() / 1000 };
+  const hasNodes = writers.some(({ node }) => node !== '');
+  return html`<section class="is-wide"><h2>Processes <span class="count">${writers.length}</span></h2><div class="scroll-x is-bounded" tabindex="0"><table class="list is-small"><thead><tr>
+    <th scope="col">Process</th><th scope="col">State</th><th scope="col">Host</th>${hasNodes && html`<th scope="col" class="is-numeric">Node</th>`}
+    <th scope="col" class="is-numeric">Rows</th><th scope="col">Last sign of life</th><th scope="col">Health</th><th scope="col">See</th></tr></thead>
+    <tbody>${writers.map((writer) => {
+      const { text, isTrouble } = writerHealth(writer, now);
+      return html`<tr key=${writer.writer}><th scope="row">${writer.writer}</th><td><${StateBadge} state=${writer.state} /></td><td>${writer.host}</td>
+        ${hasNodes && html`<td class="is-numeric">${writer.node}</td>`}<td class="is-numeric">${formatNumber(writer.n_rows)}</td>
+        <td>${formatTime(writer.last_seen_s)}</td>
+        <td>${isTrouble ? html`<span class="trouble"><${Icon} name="warn" size=${12} />${text}</span>` : html`<span class="muted">well</span>`}</td>
+        <td class="see"><${SeeWriter} run=${run} name=${writer.writer} /></td></tr>`;
+    })}</tbody></table></div></section>`;
+}
+
+/** @param {{run: RunDetail, name: string}} props */
+function SeeWriter({ run, name }) {
+  const see = (/** @type {any} */ change) => () => updateView(change);
+  return html`${(run.console?.writers ?? []).includes(name) && html`<button class="text-button" aria-label=${`Logs of ${name}`}
+      onClick=${see({ tab: 'logs', writer: name === run.console.writer ? '' : name, line: '' })}>logs</button>`}
+    ${(run.system_writers ?? []).includes(name) && html`<button class="text-button" aria-label=${`System of ${name}`} onClick=${see({ tab: 'system', systemWriter: name })}>system</button>`}`;
 }
 
 /** @param {{run: RunDetail}} props */

@@ -5,13 +5,14 @@ import { EmptyText } from '../components/empty.js';
 import { Icon, Swatch } from '../components/icons.js';
 import { Segments } from '../components/segments.js';
 import { Toolbar } from '../components/toolbar.js';
+import { WriterSelect } from '../components/writer_select.js';
 import { N_STYLED, slotStyle } from '../logic/colours.js';
 import { gpuIndex, gpuIndices, searchSections, sectionsByDevice, sectionsByMetric, sizeNote, sizeOf, systemTitle } from '../logic/system_metrics.js';
 import { gpuLine, presentTiles, throttledGpus } from '../logic/system_now.js';
 import { axisFactor, axisRange, formatMeasured, measuredTicks } from '../logic/units.js';
 import { theme } from '../state/preferences.js';
 import { onSystemPoints, slotOf } from '../state/project_store.js';
-import { hoveredRun, panelQuery, systemAxes, systemBy, updateView } from '../state/view.js';
+import { hoveredRun, panelQuery, systemAxes, systemBy, systemWriter, updateView } from '../state/view.js';
 import { computed, html, useMemo, useRef } from '../ui.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */
@@ -28,14 +29,24 @@ export function SystemTab({ run }) {
   const latest = useRef(metrics);
   latest.current = metrics;
   const indices = gpuIndices(metrics);
-  const scopes = useMemo(() => makeScopes(run, indices, () => latest.current), [run.project, run.id, run.name, indices.join()]);
-  if (metrics.length === 0) return html`<${NoSamples} run=${run} />`;
+  const writer = systemWriter.value;
+  const scopes = useMemo(() => makeScopes(run, writer, indices, () => latest.current), [run.project, run.id, run.name, writer, indices.join()]);
+  if (metrics.length === 0 && writer === '') return html`<${NoSamples} run=${run} />`;
   const by = indices.length < 2 ? 'device' : systemBy.value || (indices.length > MAX_BY_DEVICE ? 'metric' : 'device');
   const choose = (/** @type {string} */ next) => updateView({ systemBy: /** @type {'device'|'metric'} */ (next) });
   return html`<${Present} run=${run} metrics=${metrics} />
-    <${Toolbar} axes=${systemAxes}>${indices.length > 1 && html`<${Segments} label="Arrange charts" value=${by} onChange=${choose}
+    <${Toolbar} axes=${systemAxes}><${WriterChoice} run=${run} writer=${writer} />${indices.length > 1 && html`<${Segments} label="Arrange charts" value=${by} onChange=${choose}
       choices=${[['metric', 'By metric'], ['device', 'By GPU']]} />`}<//>
-    <${ChartWall} key=${by} scope=${scopes.single} parts=${parts(run, by, scopes)} />`;
+    <${ChartWall} key=${`${by} ${writer}`} scope=${scopes.single} parts=${parts(run, by, scopes)} />`;
+}
+
+/** Whose machine is shown; "" is the process that is usually shown. @param {{run: RunDetail, writer: string}} props */
+function WriterChoice({ run, writer }) {
+  const names = run.system_writers ?? [];
+  // What `tracker run` recorded, else the primary process: as the server chooses.
+  const usual = names.includes('launcher') ? 'launcher' : names.includes('main') ? 'main' : names[0] ?? '';
+  return html`<${WriterSelect} names=${names} value=${writer || usual} writers=${run.writers ?? []}
+    onChange=${(/** @type {string} */ next) => updateView({ systemWriter: next === usual ? '' : next, systemZoom: null })} />`;
 }
 
 /** @param {RunDetail} run @param {string} by @param {ReturnType<typeof makeScopes>} scopes */
@@ -54,9 +65,10 @@ function parts(run, by, scopes) {
 
 /**
  * The two kinds of panels: of one line, and of a line a GPU.
- * @param {RunDetail} run @param {number[]} indices of GPUs @param {() => readonly RunMetric[]} metrics
+ * @param {RunDetail} run @param {string} writer "": whose is usually shown @param {number[]} indices of GPUs
+ * @param {() => readonly RunMetric[]} metrics
  */
-function makeScopes({ project, id: runId, name, environment }, indices, metrics) {
+function makeScopes({ project, id: runId, name, environment }, writer, indices, metrics) {
   const shared = {
     project, storageKey: `${project}.system`, axes: systemAxes,
     titleOf: systemTitle,
@@ -78,14 +90,14 @@ function makeScopes({ project, id: runId, name, environment }, indices, metrics)
       ...shared, charted: computed(() => [runId]), nameOf: () => name,
       fullTitleOf: (metric) => (gpuIndex(metric) === null ? systemTitle(metric) : `GPU ${gpuIndex(metric)}: ${systemTitle(metric)}`),
       styles: computed(() => new Map([[runId, { ...slotStyle(slotOf(runId), theme.value), dash: [] }]])),
-      ...linesOfRun(project, runId, (_id, metric) => metric),
+      ...linesOfRun(project, runId, (_id, metric) => metric, writer),
     },
     /** @type {Scope} */
     gpus: {
       ...shared, charted: computed(() => gpuIds), nameOf: gpuName,
       fullTitleOf: (metric) => `GPUs: ${systemTitle(metric)}`,
       styles: computed(() => new Map(gpuIds.map((id, place) => [id, slotStyle(place % N_STYLED, theme.value)]))),
-      ...linesOfRun(project, runId, (id, metric) => `system/${id}/${metric}`),
+      ...linesOfRun(project, runId, (id, metric) => `system/${id}/${metric}`, writer),
     },
   };
 }

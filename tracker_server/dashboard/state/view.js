@@ -38,6 +38,7 @@ export const band = part('band');
 export const nLines = part('lines');
 export const tab = part('tab');
 export const systemBy = part('systemBy');
+export const systemWriter = part('systemWriter');
 export const codePart = part('codePart');
 export const shownFile = part('file');
 export const logLine = part('line');

@@ -235,6 +235,20 @@ def upgrade() -> None:
     )
     op.create_index("value_chunk_by_chunk", "value_chunk", ["chunk_id"], unique=False)
     op.create_table(
+        "api_key",
+        sa.Column("key_id", Text_C(), nullable=False),
+        sa.Column("name", Text_C(), nullable=False),
+        sa.Column("scope", Text_C(), nullable=False),
+        sa.Column("project", Text_C(), nullable=True),
+        sa.Column("digest", Text_C(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", Text_C(), nullable=False),
+        sa.Column("revoked_ns", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_by", Text_C(), nullable=False),
+        sa.PrimaryKeyConstraint("key_id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_table(
         "archived_run",
         sa.Column("project", Text_C(), nullable=False),
         sa.Column("run_id", Text_C(), nullable=False),
@@ -242,6 +256,14 @@ def upgrade() -> None:
         sa.Column("archived_by", Text_C(), nullable=False),
         sa.Column("reason", Text_C(), nullable=False),
         sa.PrimaryKeyConstraint("project", "run_id"),
+    )
+    op.create_table(
+        "browser_session",
+        sa.Column("digest", Text_C(), nullable=False),
+        sa.Column("key_id", Text_C(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
     )
     op.create_table(
         "catalog_info",
@@ -260,6 +282,17 @@ def upgrade() -> None:
         sa.Column("reason", Text_C(), nullable=False),
         sa.PrimaryKeyConstraint("decision_id"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "stop_order",
+        sa.Column("project", Text_C(), nullable=False),
+        sa.Column("run_id", Text_C(), nullable=False),
+        sa.Column("sessions", Text_C(), nullable=False),
+        sa.Column("ordered_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ordered_by", Text_C(), nullable=False),
+        sa.Column("reason", Text_C(), nullable=False),
+        sa.Column("withdrawn_ns", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("project", "run_id"),
     )
     op.create_table(
         "tombstone",

@@ -1,0 +1,1 @@
+"""How this process asks a tracker server."""
