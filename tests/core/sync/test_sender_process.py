@@ -97,7 +97,7 @@ def test_when_finish_has_returned_the_server_has_everything(
     assert shown_url == url
     assert done.stdout.split()[-1] == "False"  # the training imports nothing that talks over the network
     first, *_, last = done.stderr.splitlines()
-    assert f"kept in {folder.name}, sent to {module_server.base_url}; see it at: {module_server.base_url}/p/p/r/" in first
+    assert first.endswith(f"kept in {folder.name}, sent to {module_server.base_url}; see it at: {url}")
     assert last.endswith(f"all sent: {url}")
 
 
