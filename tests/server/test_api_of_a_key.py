@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tracker_core.api import Api
@@ -48,6 +49,13 @@ def test_a_key_of_one_project_sees_no_other(keyed):
     with pytest.raises(NotPermittedError, match="project 'q'"):
         api.run("q/a")
     assert len(api.runs(filters={"config.x": {"$in": [[1]]}})) == 0
+
+
+def test_where_a_server_keeps_a_run_is_not_told(keyed):
+    server, _ = keyed
+    headers = {"Authorization": f"Bearer {server.admin_key}"}
+    reply = httpx.get(f"{server.base_url}/api/v1/projects/p/runs/a", headers=headers)
+    assert reply.status_code == 200 and server.folder.path not in reply.text
 
 
 def test_a_key_that_reads_changes_nothing(keyed):

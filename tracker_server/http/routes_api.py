@@ -57,7 +57,8 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
         forks = [fork for fork in forks_of(folder, project, run_id) if authorize(reader, Action.READ, fork.project)]
         syncs = syncs_of_run(folder.path, project, run_id)
         relations = run_relations(view, details, stop, forks, syncs)
-        return json_response(run_detail(view, details, files, n_lines, folder.run_folder(view), relations))
+        place = "" if reader.key_id else folder.run_folder(view)  # a server's folders are nobody's concern
+        return json_response(run_detail(view, details, files, n_lines, place, relations))
 
     path = f"{PREFIX}/projects/{{project}}/runs/{{run_id}}/series"
 

@@ -59,13 +59,13 @@ def open_kept(run_folder: str, digest: str) -> BinaryIO:
     Raises:
         NotFoundError: they are not there, or are no plain file.
     """
-    path = os.path.join(run_folder, "files", digest)
+    path, shown = os.path.join(run_folder, "files", digest), f"files/{digest} in the run's folder"
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | _NONBLOCK)
     except OSError as error:
         why = "it is still on its way here, or was deleted"
-        raise NotFoundError(f"{path} cannot be read: {error.strerror}; {why}") from error
+        raise NotFoundError(f"{shown} cannot be read: {error.strerror}; {why}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise NotFoundError(f"{path} is no plain file")
+        raise NotFoundError(f"{shown} is no plain file")
     return os.fdopen(fd, "rb")
