@@ -188,10 +188,10 @@ class StopWatch:
             return  # withdrawn too late
         self.order = order
         if is_new and order is not None:
-            if not self._is_quiet:
-                say(f"run {self._run}: a stop is requested by {order.stopped_by}")
             if self.is_due:
                 self._notify()
+            if not self._is_quiet:
+                say(f"run {self._run}: a stop is requested by {order.stopped_by}")
 
     def deliver(self) -> bool:
         """Say whether there is an order; if so it counts as delivered, and `log()` does not raise for it."""

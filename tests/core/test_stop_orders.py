@@ -47,6 +47,7 @@ def ask(run: Run, wait_until: Wait) -> None:
     """Put an order into the run's folder, and return when the run has seen it."""
     give_order(run.dir, order_for(run))
     wait_until(lambda: run.stop_order_sessions)
+    wait_until(lambda: not (run._plans and run._stops.is_due))
 
 
 def states_of(run: Run) -> tuple[str, str, int | None]:

@@ -135,6 +135,7 @@ def test_what_is_wrong_is_underlined_with_its_remedy(search: Visit) -> None:
 
 def test_names_operators_and_states_are_completed_by_keyboard(search: Visit) -> None:
     page = search.open("/p/found")
+    expect(rows(page)).to_have_count(7)  # from here on the page takes keys
     page.keyboard.press("/")
     page.keyboard.type("config.l")
     expect(choices(page)).to_contain_text(["config.lr"])
