@@ -162,7 +162,8 @@ class Console(Record):
 class File(Record):
     """A file kept with the run: its bytes are in the run's folder as files/<digest>.
 
-    `digest` is the BLAKE3 of the bytes in hexadecimal. `kind` is file, code or diff.
+    `digest` is the BLAKE3 of the bytes in hexadecimal. `kind` is file, code, diff or media; the path of
+    media is that which a row's value names (docs/media.md).
     """
 
     path: str
@@ -181,6 +182,44 @@ class Clock(Record):
     """The wall clock moved against the monotonic one: somebody set it, or the machine slept."""
 
     jumped_ns: int
+
+
+class ArtifactLog(Record):
+    """The run logs a version of an artifact. The catalog says whether it was committed; docs/artifacts.md.
+
+    `digest` is that of its manifest, `version` the ordinal that the local catalog gave, such as "v3".
+    """
+
+    uid: str
+    project: str
+    name: str
+    type: str
+    digest: str
+    size_bytes: int = 0
+    n_files: int = 0
+    version: str = ""
+    aliases: list[str] = []
+
+
+class ArtifactUse(Record):
+    """The run uses a version of an artifact, of this or another project; `used_as` is what it is for."""
+
+    uid: str
+    project: str
+    name: str
+    type: str
+    digest: str
+    version: str = ""
+    used_as: str = ""
+
+
+class Alert(Record):
+    """Something that people should know of. `level` is INFO, WARN or ERROR, `step` the run's step at that time."""
+
+    title: str
+    text: str = ""
+    level: str = "INFO"
+    step: int = 0
 
 
 class RunEdit(Record):
@@ -206,6 +245,9 @@ RECORD_TYPES: dict[int, type[Record]] = {
     Kind.FILE: File,
     Kind.ENVIRONMENT: Environment,
     Kind.CLOCK: Clock,
+    Kind.ARTIFACT_LOG: ArtifactLog,
+    Kind.ARTIFACT_USE: ArtifactUse,
+    Kind.ALERT: Alert,
 }
 KIND_OF: dict[type[Record], Kind] = {struct: Kind(kind) for kind, struct in RECORD_TYPES.items()}
 

@@ -90,6 +90,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ui_port: Annotated[int, "Port that `tracker ui` tries first."] = 7007
     server_host: Annotated[str, "Address that `tracker server` listens at."] = "127.0.0.1"
     server_port: Annotated[int, "Port that `tracker server` listens at."] = 7080
+    artifact_dir: Annotated[str, "Folder that artifacts are downloaded below."] = "artifacts"
+    blobs_url: Annotated[
+        str | None, "Where the bytes of artifacts are kept: s3://, gs:// or az://. Default: blobs/ of the folder."
+    ] = None
+    cache_dir: Annotated[str | None, "Folder of what was fetched from servers. Default: the user's cache."] = None
+    cache_max_gib: Annotated[float, "Most that the cache of artifacts holds; 0 keeps nothing."] = 20.0
+    media_max_mib: Annotated[int, "Memory for images and other media that wait to be encoded."] = 256
     tls_certificate: Annotated[str | None, "File with the certificate chain of `tracker server`, PEM."] = None
     tls_key: Annotated[str | None, "File with the private key of that certificate, PEM."] = None
     trusted_proxies: Annotated[tuple[str, ...], "Addresses of proxies whose X-Forwarded-* headers count."] = ()
@@ -98,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MAX_AMOUNT = 1_000_000
-_UNITS = {"s": "s", "mib": "MiB", "days": "days"}
+_UNITS = {"s": "s", "mib": "MiB", "gib": "GiB", "days": "days"}
 _DEFAULTS: dict[str, Any] = dict(zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True))
 
 

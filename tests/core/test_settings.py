@@ -55,7 +55,7 @@ def test_every_setting_has_a_help_text_and_a_unit_where_it_has_a_dimension(name:
     (meaning,) = get_type_hints(Settings, include_extras=True)[name].__metadata__
     assert meaning.endswith(".")
     suffix = name.rsplit("_", 1)[-1]
-    assert unit_of(name) == {"s": "s", "mib": "MiB", "days": "days"}.get(suffix, "")
+    assert unit_of(name) == {"s": "s", "mib": "MiB", "gib": "GiB", "days": "days"}.get(suffix, "")
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

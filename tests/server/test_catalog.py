@@ -216,7 +216,7 @@ def test_a_newer_catalog_is_refused_by_name_and_left_as_it_is(catalog, file, tmp
         connection.execute("UPDATE catalog_info SET value = '7' WHERE name = 'version'")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(CatalogVersionError, match=r"catalog.sqlite: got a catalog of version 7, expected .* version 2"):
+    with pytest.raises(CatalogVersionError, match=r"catalog.sqlite: got a catalog of version 7, expected .* version 3"):
         Catalog(str(tmp_path)).refresh()
     with pytest.raises(CatalogVersionError):
         catalog.archive([("p", "b")], BY)

@@ -193,9 +193,7 @@ def _file_system(address: str) -> tuple[Any, str]:
         fs = importlib.import_module("pyarrow.fs")
         arrow = importlib.import_module("pyarrow")
     except ImportError as error:
-        raise MissingLibraryError(
-            "--parquet needs pyarrow; install it with: pip install 'tracker-ml[parquet]'"
-        ) from error
+        raise MissingLibraryError("--parquet needs pyarrow; install it with: pip install pyarrow") from error
     try:
         files, path = fs.FileSystem.from_uri(address)
         return files, path

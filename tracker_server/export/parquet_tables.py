@@ -37,7 +37,7 @@ def arrow() -> Any:
         importlib.import_module("pyarrow.parquet")
         return importlib.import_module("pyarrow")
     except ImportError as error:
-        remedy = "install it with: pip install 'tracker-ml[parquet]'"
+        remedy = "install it with: pip install pyarrow"
         raise MissingLibraryError(f"--parquet needs pyarrow, which is not installed; {remedy}") from error
 
 

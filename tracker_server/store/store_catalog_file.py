@@ -15,7 +15,8 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from ..catalog.decisions import CatalogDamagedError, CatalogError, CatalogVersionError
-from .store_catalog_schema import CATALOG_VERSION, EARLIER_VERSIONS, catalog_info, metadata
+from .store_artifact_schema import metadata
+from .store_catalog_schema import CATALOG_VERSION, EARLIER_VERSIONS, catalog_info
 from .store_dialect import upsert
 from .store_lock import wait_for_store_lock
 from .store_sqlite import rollback_connection

@@ -11,8 +11,8 @@ from .store_schema import BIG_KEY
 from .store_text import Text_C
 
 # A catalog of an earlier version has some of the tables; the next write adds the others.
-CATALOG_VERSION = "2"
-EARLIER_VERSIONS = ("1",)
+CATALOG_VERSION = "3"
+EARLIER_VERSIONS = ("1", "2")
 
 metadata = MetaData()
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from tracker_core.errors import UsageError
 
-from .store_catalog_schema import metadata as catalog_metadata
+from .store_artifact_schema import metadata as catalog_metadata
 from .store_connection import DatabaseAwayError
 from .store_dialect import upsert
 from .store_postgres import PostgresIndex
