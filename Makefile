@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 TORCH := torch==2.13.0
 TORCH_OPTIONS ?=
-DOWNLOAD_MB := 400
+DOWNLOAD_MB := 450
+# Test files that run at a time.
+JOBS ?= 2
 
 .PHONY: demo test test-long lint types docs bench clean
 
@@ -15,7 +17,7 @@ demo: $(MADE)
 	$(BIN)/python examples/demo.py
 
 test: $(MADE)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-long: $(MADE)
 	$(BIN)/python -m pytest -m "long or not long" --timeout 3600
@@ -41,6 +43,7 @@ bench: $(MADE)
 	$(BIN)/python benchmarks/sync_load.py
 	$(BIN)/python benchmarks/sync_drain.py
 	$(BIN)/python benchmarks/sync_outage.py
+	$(BIN)/python benchmarks/artifact_cost.py
 
 clean:
 	rm -rf $(VENV)

@@ -28,7 +28,7 @@ os.environ["TESTS_OF"] = str(os.getpid())
 
 # Also where pytest is not started with `python -m pytest`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.object_store"]
 
 
 def pytest_sessionfinish() -> None:

@@ -18,18 +18,25 @@ CORE_SEAMS = {
     "tracker_core/api.py": {"tracker_server"},
     "tracker_core/api_run.py": {"tracker_server"},
     "tracker_core/api_trash.py": {"tracker_server"},
+    "tracker_core/artifacts/api_artifacts.py": {"tracker_server"},
+    "tracker_core/artifacts/api_run_artifacts.py": {"tracker_server"},
+    "tracker_core/artifacts/open_source.py": {"tracker_server"},
+    "tracker_core/artifacts/place.py": {"tracker_server"},
     "tracker_core/framework_hook.py": {"tracker_integrations"},
 }
 # A fault of ours must not break the import of a framework, nor freeze the pages that follow the change feed.
 # No fault of what a run records by itself, or of what sends it, may hurt the training. What a request's thread meets
 # is raised in the thread that waits for it.
 BROAD_EXCEPTS = {
+    "tracker_core/artifacts/run_artifacts.py",
     "tracker_core/autoload/_tracker_autoload.py",
     "tracker_core/autoload/sitecustomize.py",
     "tracker_core/capture/environment.py",
     "tracker_core/console/recorder.py",
     "tracker_core/framework_hook.py",
+    "tracker_core/media/encoder.py",
     "tracker_core/recorders.py",
+    "tracker_core/sync/artifact_posts.py",
     "tracker_core/sync/online.py",
     "tracker_core/sync/transport.py",
     "tracker_core/system/sampler.py",

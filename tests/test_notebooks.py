@@ -39,6 +39,19 @@ def test_the_quick_start_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "val accuracy 0." in printed
 
 
+def test_the_notebook_of_artifacts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRACKER_")]:
+        monkeypatch.delenv(name)
+    (path,) = (path for path in NOTEBOOKS if path.stem == "02_artifacts")
+    notebook = read(path)
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    api = Api(tmp_path / ".tracker")
+    assert [one.version for one in api.artifacts("dataset", "artifacts/digits")] == ["v2", "v1", "v0"]
+    assert api.artifact("model-registry/Digits:candidate").source_name == "classifier:v1"
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "candidate is classifier:v1 of ['digits:v1']" in printed and "digits:v2 ['README.md'" in printed
+
+
 @pytest.mark.fault("F12")
 def test_the_cell_with_init_may_run_again_and_a_cell_that_raises_ends_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

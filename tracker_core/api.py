@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .api_run import ApiRun
 from .api_runs import Runs
 from .api_trash import TrashedRun
+from .artifacts.api_artifacts import ArtifactQueries
 from .errors import NotFoundError, UsageError
 from .filters import matches
 from .paths import find_folder
@@ -26,8 +27,8 @@ _PAGE_RUNS = 500
 __all__ = ["Api", "ApiRun", "Runs", "TrashedRun"]
 
 
-class Api:
-    """Reads the runs of a tracker folder, or of a server; safe while runs are being written.
+class Api(ArtifactQueries):
+    """Reads the runs and artifacts of a tracker folder, or of a server; safe while runs are being written.
 
     Each call sees what is there now. Both give the same values and raise the same errors; docs/api.md. With
     `TRACKER_DATABASE_URL` set the store of a folder is that database, as for `tracker ui`.

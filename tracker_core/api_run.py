@@ -7,20 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from .api_files import ApiFile
+from .artifacts.api_run_artifacts import RunArtifactQueries
 from .errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from tracker_server.query.run_console import ConsoleRow
     from tracker_server.query.run_source import RunSource
     from tracker_server.query.series import Series
-    from tracker_server.runs.run_details import RunDetails, WriterView
+    from tracker_server.runs.run_details import AlertView, RunDetails, WriterView
     from tracker_server.runs.run_view import MetricView, RunView
 
     from .control import StopOrder
     from .records import RunError
 
 
-class ApiRun:
+class ApiRun(RunArtifactQueries):
     """One run, as of when it was asked for; `refresh()` looks again."""
 
     def __init__(self, source: RunSource, view: RunView) -> None:
@@ -248,6 +249,11 @@ class ApiRun:
         self._source.refresh()
         for row in self._source.rows(self.project, self.id, keys, is_system=stream == "system"):
             yield {"_step": row.step, "_timestamp": row.wall_time_ns / 1e9, **row.values}
+
+    def alerts(self) -> list[AlertView]:
+        """Return what the run said that people should know, the oldest first; the last thousand."""
+        self._source.refresh()
+        return self._source.details(self.project, self.id).alerts
 
     def n_console_lines(self) -> int:
         """Return how many lines of output there are."""

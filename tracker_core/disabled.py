@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import current
 from .mappings import Config, Summary
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .artifacts.artifact import Artifact
 
 
 def _ignore(*_: Any) -> None:
@@ -47,6 +50,42 @@ class DisabledRun:
     def log_code(self, *args: Any, **kwargs: Any) -> list[str]:
         """Keep nothing."""
         return []
+
+    def alert(self, title: Any, text: Any = "", level: Any = None, wait_duration: Any = None) -> None:
+        """Tell nobody."""
+
+    def log_artifact(self, artifact_or_path: Any, name: Any = None, type: Any = None, *_: Any, **__: Any) -> Artifact:
+        """Return the artifact, or one in place of what a path names; nothing is kept."""
+        from .artifacts.disabled_artifacts import stand_in
+
+        return stand_in(artifact_or_path, name, type)
+
+    upsert_artifact = finish_artifact = log_artifact
+
+    def use_artifact(self, artifact_or_name: Any, type: Any = None, *_: Any, **__: Any) -> Artifact:
+        """Return an artifact in place of the one that is named; nothing is looked up."""
+        from .artifacts.disabled_artifacts import stand_in
+
+        return stand_in(artifact_or_name, None, type)
+
+    def link_artifact(self, artifact: Any, *_: Any, **__: Any) -> Artifact:
+        """Return the artifact; nothing is linked."""
+        return self.use_artifact(artifact)
+
+    def log_model(self, path: Any, name: Any = None, *_: Any, **__: Any) -> Artifact:
+        """Return an artifact in place of the model; nothing is kept."""
+        return self.log_artifact(path, name, "model")
+
+    def link_model(self, path: Any, registered_model_name: Any = None, *_: Any, **__: Any) -> Artifact:
+        """Return an artifact in place of the model; nothing is kept."""
+        return self.log_artifact(path, None, "model")
+
+    def use_model(self, name: Any) -> str:
+        """Return the path that the model would have; nothing is there."""
+        return self.use_artifact(name, "model").download()
+
+    def log_late(self, key: str, step: int, value: Any) -> None:
+        """Do nothing."""
 
     def leave_stop_to_adapter(self, is_adapted: bool) -> None:
         """Do nothing: nobody can ask for a stop."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import UsageError
+from .file_copies import (
+    Version,
+    copy_bytes,
+    digest_at,
+    digest_of,
+    refuse_unless_regular,
+    remove,
+    size_at,
+    version_at,
+    version_of,
+    write_new,
+)
 from .file_names import check_file_name as check_file_name
 from .file_names import found_files, pattern_and_base
 from .records import File, Record
@@ -23,12 +34,10 @@ from .say import warn
 
 FILES_FOLDER = "files"
 POLICIES = ("live", "now", "end")
-_COPY_BYTES = 1 << 20
 _TEMPORARY_PREFIX = ".part-"
 _LEFT_OVER_S = 3600.0  # nobody copies for so long without writing
 _N_COPIES = 3  # of a file that changes while it is read
 _LIVE_SHARE = 20  # a look at live files that took one second is followed by twenty without
-_Version = tuple[int, int, int, int]  # device, inode, size in bytes, time of change in ns: of a file at one moment
 
 
 @dataclass(slots=True)
@@ -36,7 +45,7 @@ class _Kept:
     """What was last kept under a name."""
 
     file: File
-    version: _Version
+    version: Version
     is_ours: bool  # this keeper brought the content, so that it may take it away when it is replaced
 
 
@@ -66,6 +75,7 @@ class FileKeeper:
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._for_good: set[bytes] = set()  # digests of media
         self._watched: list[_Watched] = []
         self._warned: set[str] = set()
         self._look_again_s = 0.0
@@ -103,17 +113,58 @@ class FileKeeper:
         """
         name = check_file_name(name)
         try:
-            temporary = self._temporary_path()
-            try:
-                with open(temporary, "xb") as file:
-                    file.write(data)
-            except BaseException:
-                _remove(temporary)
-                raise
+            temporary = self._written(lambda path: write_new(path, data))
             return self._settle(temporary, name, kind, (0, 0, len(data), 0))
         except OSError as error:
             self._warn_once(_cause(error, name), f"{name} is not kept with the run: {_reason(error)}")
             return None
+
+    def keep_media(self, name: str, source: bytes | int | Callable[[str], None]) -> bool:
+        """Keep, under a name that nothing else has, what is never replaced; say whether that could be done.
+
+        Args:
+            name: of ours; it is not checked.
+            source: the bytes, the descriptor of an open file, or a function that writes a new file at a path.
+        """
+        temporary = ""
+        try:
+            if isinstance(source, bytes):
+                digest, size_bytes = digest_of(source), len(source)
+            else:
+                temporary = self._copy(source)[0] if isinstance(source, int) else self._written(source)
+                digest, size_bytes = digest_at(temporary)
+            if self._max_bytes and size_bytes > self._max_bytes:
+                raise ValueError(f"it has {size_bytes} bytes, more than the setting file_max_mib allows")
+            self._place_media(digest, size_bytes, source if isinstance(source, bytes) else temporary)
+        except (OSError, ValueError) as error:
+            self._warn_once(_cause(error, "media"), f"{name} is not kept with the run: {_reason(error)}")
+            return False
+        finally:
+            if temporary:
+                remove(temporary)
+        self._put(File(wall_time_ns=time.time_ns(), path=name, digest=digest, size_bytes=size_bytes, kind="media"))
+        return True
+
+    def _place_media(self, digest: str, size_bytes: int, source: bytes | str) -> None:
+        with self._lock:
+            self._for_good.add(bytes.fromhex(digest))
+        path = os.path.join(self._folder, digest)
+        if size_at(path) == size_bytes:
+            return
+        temporary = source if isinstance(source, str) else self._written(lambda where: write_new(where, source))
+        try:
+            os.replace(temporary, path)
+        finally:
+            remove(temporary)
+
+    def _written(self, write: Callable[[str], None]) -> str:
+        temporary = self._temporary_path()
+        try:
+            write(temporary)
+        except BaseException:
+            remove(temporary)
+            raise
+        return temporary
 
     # Files that are looked at again
 
@@ -142,7 +193,7 @@ class FileKeeper:
             for watched in [one for one in self._watched if is_end or one.policy == "live"]:
                 for path, name in self.matches(watched.pattern, watched.base):
                     kept = self._kept.get(name)
-                    if kept is None or kept.version != _version_at(path):
+                    if kept is None or kept.version != version_at(path):
                         self.keep(path, name)
 
     def matches(self, pattern: str, base: str) -> Iterator[tuple[str, str]]:
@@ -161,25 +212,25 @@ class FileKeeper:
     @contextlib.contextmanager
     def _source(self, path: str) -> Iterator[int]:
         """Open a regular file for reading; anything else is refused before it is opened, for that may wait for ever."""
-        _refuse_unless_regular(os.stat(path))
+        refuse_unless_regular(os.stat(path))
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(path, flags)
         try:
-            _refuse_unless_regular(os.fstat(fd))
+            refuse_unless_regular(os.fstat(fd))
             yield fd
         finally:
             os.close(fd)
 
-    def _copy(self, source_fd: int) -> tuple[str, _Version]:
+    def _copy(self, source_fd: int) -> tuple[str, Version]:
         """Copy a file under a temporary name, again where it changed meanwhile; return that name and the version."""
         n_left = _N_COPIES
         while True:
-            before = _version(os.fstat(source_fd))
+            before = version_of(os.fstat(source_fd))
             temporary = self._copy_once(source_fd, before[2])
             n_left -= 1
-            if n_left == 0 or _version(os.fstat(source_fd)) == before:
+            if n_left == 0 or version_of(os.fstat(source_fd)) == before:
                 return temporary, before
-            _remove(temporary)
+            remove(temporary)
 
     def _copy_once(self, source_fd: int, n_bytes: int) -> str:
         if self._max_bytes and n_bytes > self._max_bytes:
@@ -187,10 +238,10 @@ class FileKeeper:
         temporary = self._temporary_path()
         try:
             with open(temporary, "xb") as target:
-                _copy_bytes(source_fd, target.fileno(), n_bytes, self._max_bytes)
+                copy_bytes(source_fd, target.fileno(), n_bytes, self._max_bytes)
                 getattr(os, "fdatasync", os.fsync)(target.fileno())
         except BaseException:
-            _remove(temporary)
+            remove(temporary)
             raise
         return temporary
 
@@ -204,16 +255,16 @@ class FileKeeper:
                 self._folder, f"{_TEMPORARY_PREFIX}{os.getpid()}-{time.time_ns():x}-{self._n_temporary}"
             )
 
-    def _settle(self, temporary: str, name: str, kind: str, version: _Version) -> File:
+    def _settle(self, temporary: str, name: str, kind: str, version: Version) -> File:
         """Give the copy its name, record it, and take away what it replaces."""
         try:
-            digest, size_bytes = _digest(temporary)
+            digest, size_bytes = digest_at(temporary)
             path = os.path.join(self._folder, digest)
-            is_new = _size_at(path) != size_bytes  # a power loss may have left an empty file under the name
+            is_new = size_at(path) != size_bytes  # a power loss may have left an empty file under the name
             if is_new:
                 os.replace(temporary, path)
         finally:
-            _remove(temporary)
+            remove(temporary)
         file = File(wall_time_ns=time.time_ns(), path=name, digest=digest, size_bytes=size_bytes, kind=kind)
         with self._lock:
             before = self._kept.get(name)
@@ -229,8 +280,10 @@ class FileKeeper:
         if replaced is None or not replaced.is_ours:
             return
         with self._lock:
-            if all(kept.file.digest != replaced.file.digest for kept in self._kept.values()):
-                _remove(os.path.join(self._folder, replaced.file.digest))
+            digest = replaced.file.digest
+            is_needed = bytes.fromhex(digest) in self._for_good
+            if not is_needed and all(kept.file.digest != digest for kept in self._kept.values()):
+                remove(os.path.join(self._folder, digest))
 
     def _warn_once(self, cause: str, message: str) -> None:
         with self._lock:
@@ -279,79 +332,12 @@ def save_files(
     return [name for path, name in found if keeper.keep(path, name)]
 
 
-def _refuse_unless_regular(status: os.stat_result) -> None:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"it is {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}, not a regular file")
-
-
-def _copy_bytes(source_fd: int, target_fd: int, n_bytes: int, max_bytes: int) -> None:
-    """Copy a file from its beginning, by the file system where it can share or copy the blocks itself."""
-    done = _copy_in_kernel(source_fd, target_fd, n_bytes) if hasattr(os, "copy_file_range") else 0
-    os.lseek(source_fd, done, os.SEEK_SET)
-    os.lseek(target_fd, done, os.SEEK_SET)
-    while data := os.read(source_fd, _COPY_BYTES):  # to the end, which may have moved
-        done += len(data)
-        if max_bytes and done > max_bytes:
-            raise ValueError("it grew beyond what the setting file_max_mib allows")
-        while data:
-            data = data[os.write(target_fd, data) :]
-
-
-def _copy_in_kernel(source_fd: int, target_fd: int, n_bytes: int) -> int:
-    """Return how many bytes the kernel has copied; a file system that cannot, copies none."""
-    done = 0
-    while done < n_bytes:
-        try:
-            n_copied = os.copy_file_range(source_fd, target_fd, min(n_bytes - done, 64 << 20), done, done)
-        except OSError:
-            break
-        if n_copied == 0:
-            break
-        done += n_copied
-    return done
-
-
-def _digest(path: str) -> tuple[str, int]:
-    from blake3 import blake3
-
-    hasher, size_bytes = blake3(), 0
-    with open(path, "rb", buffering=0) as file:
-        while data := file.read(_COPY_BYTES):
-            hasher.update(data)
-            size_bytes += len(data)
-    return hasher.hexdigest(), size_bytes
-
-
-def _version(status: os.stat_result) -> _Version:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _version_at(path: str) -> _Version | None:
-    try:
-        return _version(os.stat(path))
-    except OSError:
-        return None
-
-
-def _size_at(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1
-
-
 def _remove_left_over(folder: str) -> None:
     """Remove the unfinished copies of processes that were killed."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         if name.startswith(_TEMPORARY_PREFIX) and time.time() - os.lstat(path).st_mtime > _LEFT_OVER_S:
-            _remove(path)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+            remove(path)
 
 
 def _cause(error: Exception, path: str) -> str:

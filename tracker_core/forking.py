@@ -21,6 +21,7 @@ from . import paths
 from .earlier_sessions import sessions_of
 from .errors import UsageError
 from .inherited import Copied, Source, config_as_of, copy_history, fsync
+from .inherited_media import copy_media
 from .records import Session
 from .say import warn
 from .sessions import PRIMARY_WRITER
@@ -211,6 +212,8 @@ class Inheritance:
             with open(draft, "wb") as file:
                 copied = copy_history(sources, file, session, self._rest)
                 fsync(file)
+            folders = list(dict.fromkeys(os.path.dirname(source.path) for source in sources))
+            copy_media(copied.media, folders, os.path.dirname(path), self._rest)
             os.replace(draft, path)
         finally:
             for left in (draft, fetched):

@@ -1,7 +1,8 @@
 """Copy the history of a run up to a step into a journal of another: bit by bit, with its steps and times.
 
-Taken over are the primary writer's rows of at most that step, and config, summary and definitions of metrics as they
-stood when the last of these rows was logged; where no row beyond the step follows, as they stood at the end.
+Taken over are the primary writer's rows of at most that step with the records of their media, and config, summary and
+definitions of metrics as they stood when the last of these rows was logged; where no row beyond the step follows, as
+they stood at the end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from zlib import crc32
 
 import msgspec
 
+from .inherited_media import is_media_until
 from .journal_format import (
     CRC,
     FRAGMENT,
@@ -33,6 +35,7 @@ from .journal_reader import JournalBatch, JournalReader, RowGroup
 from .records import (
     KIND_OF,
     Config,
+    File,
     MetricDefinition,
     Record,
     RowMap,
@@ -63,11 +66,15 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Copied(msgspec.Struct):
-    """What was taken over; `last_step` is the highest there was up to the step asked for, -1 for none."""
+    """What was taken over; `last_step` is the highest there was up to the step asked for, -1 for none.
+
+    `media` has the digests of the media that the rows name, whose bytes are still to be copied.
+    """
 
     n_rows: int = 0
     last_step: int = -1
     config: dict[str, Any] = {}
+    media: list[str] = []
 
 
 def copy_history(sources: Sequence[Source], file: BinaryIO, session: Session, rest: Callable[[], None]) -> Copied:
@@ -96,6 +103,8 @@ def copy_items(items: Iterable[Item], file: BinaryIO, session: Session) -> Copie
             step = _STEP.unpack_from(framed, _STEP_AT)[0]
         else:
             journal.put(KIND_OF[type(item)], encode(item))
+            if isinstance(item, File):
+                copied.media.append(item.digest)
             if not isinstance(item, RowMap):
                 continue
             step = item.step
@@ -129,6 +138,10 @@ def history(sources: Sequence[Source], rest: Callable[[], None]) -> Iterator[Ite
                 waiting.append(item)
                 n_at_first += not (is_beyond or is_begun)
                 continue
+            if isinstance(item, File):
+                if is_media_until(item, source.max_step, source.path):
+                    yield item
+                continue
             step = _STEP.unpack_from(item[2], _STEP_AT)[0] if isinstance(item, tuple) else _step_of(item)
             if step > source.max_step:
                 is_beyond = True
@@ -156,7 +169,7 @@ def _items(path: str, rest: Callable[[], None]) -> Iterator[Item]:
         if not batch.n_bytes:
             return
         groups = [group for group in batch.row_groups if group.kind == Kind.ROW and len(group.sequences)]
-        records = [item for item in batch.records if isinstance(item[1], (*_KEPT, RowMap))]
+        records = [item for item in batch.records if isinstance(item[1], (*_KEPT, RowMap, File))]
         if len(groups) == 1 and not records:
             yield from _rows_of(groups[0])
         else:

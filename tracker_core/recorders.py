@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from .capture.masking import Masker
     from .console.recorder import ConsoleRecorder
     from .files import FileKeeper
+    from .media.alerts import AlertPace
+    from .media.encoder import MediaKeeper
     from .run import Run
     from .system.sampler import SystemSampler
 
 _CAPTURE_WAIT_S = 5.0
 _LIVE_FILES_INTERVAL_S = 5.0
+_SIGNALLED_WAIT_S = 5.0
 
 
 class Recorders:
@@ -43,6 +46,8 @@ class Recorders:
         self._starter: threading.Thread | None = None
         self._is_given_up = False
         self._files: FileKeeper | None = None
+        self._media: MediaKeeper | None = None
+        self._alerts: AlertPace | None = None
         self._live: threading.Thread | None = None
         self._stopping = threading.Event()
         self._lock = threading.RLock()
@@ -74,11 +79,15 @@ class Recorders:
             with _guarded(what):
                 start()
 
-    def stop(self) -> None:
+    def stop(self, is_signalled: bool = False) -> None:
         """Let every part write what it holds, within seconds. A second call does nothing."""
         if self._stopping.is_set():
             return
         self._stopping.set()
+        if self._media is not None:
+            with _guarded("media"):
+                timeout_s = self._settings.finish_timeout_s
+                self._media.stop(min(timeout_s, _SIGNALLED_WAIT_S) if is_signalled else timeout_s)
         if self._starter is not None:
             self._starter.join(_CAPTURE_WAIT_S)  # a short run is to have it all, too
             self._is_given_up = True
@@ -102,6 +111,7 @@ class Recorders:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._console = self._sampler = self._capture = self._starter = self._live = self._files = None
+        self._media = self._alerts = None
 
     # Masking
 
@@ -165,6 +175,28 @@ class Recorders:
             if self._files is None:
                 self._files = FileKeeper(self._run.dir, self._run.record, self._settings.file_max_mib << 20)
             return self._files
+
+    # Media and alerts
+
+    def media(self) -> MediaKeeper:
+        """Return what keeps pictures, tables and the like."""
+        from .media.encoder import MediaKeeper
+
+        with self._lock:
+            if self._media is None:
+                run = self._run
+                max_bytes = self._settings.media_max_mib << 20
+                self._media = MediaKeeper(self._keeper(), max_bytes, run.log_late, run.record)
+            return self._media
+
+    def may_alert(self, title: str, wait_duration: Any) -> bool:
+        """Say whether an alert of this title is due; see `Run.alert`."""
+        from .media.alerts import AlertPace
+
+        with self._lock:
+            if self._alerts is None:
+                self._alerts = AlertPace()
+            return self._alerts.may_alert(title, wait_duration)
 
     # The parts
 

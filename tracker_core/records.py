@@ -187,7 +187,8 @@ class Clock(Record):
 class ArtifactLog(Record):
     """The run logs a version of an artifact. The catalog says whether it was committed; docs/artifacts.md.
 
-    `digest` is that of its manifest, `version` the ordinal that the local catalog gave, such as "v3".
+    Written before the version is made, without `version`, and again when it is made or changed. `digest` is that of its
+    manifest, `version` the ordinal that the local catalog gave, such as "v3"; `links` are (registered model, aliases).
     """
 
     uid: str
@@ -199,6 +200,7 @@ class ArtifactLog(Record):
     n_files: int = 0
     version: str = ""
     aliases: list[str] = []
+    links: list[tuple[str, list[str]]] = []
 
 
 class ArtifactUse(Record):

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from . import current, ending, records, signals
+from .artifacts.run_calls import ArtifactCalls
 from .config_record import ConfigRecord
 from .describe import describe_error
 from .earlier_sessions import read_stats
@@ -22,14 +23,15 @@ from .metrics import MetricRules, MetricStats, logged_summary, new_definition
 from .recorders import Recorders
 from .rows import RowPlan, ensure_plan, plan_row
 from .run_identity import RunIdentity
+from .run_keeping import RunKeeping
 from .sessions import new_session, open_writer
 from .settings import Settings
-from .values import check_step, flatten_row, not_a_row, to_row_value
+from .values import check_step, flatten_row, has_rich, not_a_row, to_row_value
 
 _MAX_RECORD_BYTES = 16 << 20
 
 
-class Run(RunIdentity):
+class Run(RunIdentity, RunKeeping, ArtifactCalls):
     """One run of a training script. Made by `tracker_core.init`, not directly. Methods are thread-safe.
 
     `log` returns when the row is with the operating system: a kill of the process loses nothing that was logged.
@@ -121,7 +123,10 @@ class Run(RunIdentity):
         self._own_writer()
         plans = self._plans  # first: an order to stop swaps the table, so that every row comes here
         row = flatten_row(data, "log()")
-        if self._stops.is_due:
+        if has_rich(row):
+            self._log_rich(row, step, commit)
+            self._stops.raise_if_due()
+        elif self._stops.is_due:
             self._log_unplanned(row, step, commit)
             self._stops.raise_if_due()
         elif ensure_plan(plans, row, self._rules, self._stats):
@@ -200,49 +205,6 @@ class Run(RunIdentity):
                 return
             for layout, part in plan.parts:
                 self._writer.put_row(layout, self._step, time_ns(), sample if part is None else sample[part])
-
-    def save(
-        self,
-        glob_str: str | os.PathLike[str],
-        base_path: str | os.PathLike[str] | None = None,
-        policy: str = "live",
-    ) -> list[str]:
-        """Keep files with the run.
-
-        Args:
-            glob_str: a path, or a glob such as "checkpoints/*.json".
-            base_path: the folder that the kept names are relative to. Default: the working directory where the file
-                is below it, else the file's own folder.
-            policy: "now" keeps what is there; "live" also keeps each later change while the run lasts; "end" keeps
-                what is there when the run ends.
-
-        Returns:
-            The names under which they are kept.
-
-        Raises:
-            UsageError: the policy is none of these, or a name would lead out of the run's folder.
-        """
-        return self._recorders.save(glob_str, base_path, policy)
-
-    def log_code(
-        self,
-        root: str | os.PathLike[str] = ".",
-        name: str | None = None,
-        include_fn: Callable[..., bool] | None = None,
-        exclude_fn: Callable[..., bool] | None = None,
-    ) -> list[str]:
-        """Keep the source files below `root` with the run: those that git knows or does not ignore.
-
-        Args:
-            root: the folder.
-            name: accepted for scripts written for wandb.
-            include_fn: called with a path, or a path and `root`; only files for which it is true are kept.
-            exclude_fn: called likewise; files for which it is true are not kept.
-
-        Returns:
-            The names under which they are kept.
-        """
-        return self._recorders.log_code(root, include_fn, exclude_fn)
 
     def mark_preempting(self) -> None:
         """Say that this process is about to be stopped by its scheduler: unless it ends well, it was preempted."""
@@ -345,7 +307,8 @@ class Run(RunIdentity):
     def _end(self, last: records.State, quiet: bool) -> None:
         if self._is_finished:
             return
-        self._recorders.stop()
+        self._finish_artifacts()
+        self._recorders.stop(bool(last.signal))
         last.error = None if last.error is None else self._recorders.mask_error(last.error)
         with self._writer.lock:
             if self._is_finished or self._is_ending:  # by another thread, or by what a signal handler interrupted
@@ -377,6 +340,7 @@ class Run(RunIdentity):
         self._plans = {}
         self._fork_lock = threading.RLock()  # the old one may be held by a thread that the child does not have
         self._recorders.abandon()
+        self._artifacts = None
         self._waits_at_end = []
         self._writer.abandon()
         signals.let_go_after_fork()

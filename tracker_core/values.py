@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import UsageError
+from .rich import RichValue, as_rich
 
 MAX_KEY_CHARS = 1024
 _MAX_DEPTH = 32
@@ -37,6 +38,8 @@ def column_code(kind: type) -> str | None:
 def flatten_row(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return a row with nested dicts as "a/b" keys and every scalar of a framework as a Python or NumPy one.
 
+    A picture, table or the like stays what it is, a RichValue.
+
     Raises:
         UsageError: a key is not text, or a value cannot be kept.
     """
@@ -50,8 +53,16 @@ def _flatten_into(row: dict[str, Any], prefix: str, data: Mapping[str, Any], whe
         name = check_key(prefix + check_key(key, where), where) if prefix else check_key(key, where)
         if isinstance(value, Mapping):
             _flatten_into(row, name + "/", value, where)
+        elif column_code(type(value)):
+            row[name] = value
         else:
-            row[name] = value if column_code(type(value)) else to_row_value(value, f"{where}, key {name!r}")
+            rich = as_rich(value)
+            row[name] = to_row_value(value, f"{where}, key {name!r}") if rich is None else rich
+
+
+def has_rich(row: dict[str, Any]) -> bool:
+    """Say whether a flat row holds a picture, table or the like."""
+    return any(isinstance(value, RichValue) for value in row.values())
 
 
 def check_key(key: object, where: str) -> str:

@@ -7,13 +7,14 @@ import importlib.util
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from tracker_core.settings import env_name
 
+from .lightning_media import media_list
 from .lightning_stop import add_stopper
 from .open_runs import HeldRun
 
@@ -132,6 +133,42 @@ class TrackerLogger(_loggers.Logger):  # type: ignore[misc, name-defined]
         """Record hyper-parameters, a dict, namespace or dataclass, in the run's config."""
         if params is not None:
             self._held.open().config.update(params)
+
+    @rank_zero_only
+    def log_image(self, key: str, images: Sequence[Any], step: int | None = None, **kwargs: Any) -> None:
+        """Log images, with arguments of `Image` as lists of one for each, such as caption=["a", "b"]."""
+        from tracker_core.media.image import Image
+
+        self.log_metrics({key: media_list(Image, "log_image()", images, kwargs)}, step)
+
+    @rank_zero_only
+    def log_audio(self, key: str, audios: Sequence[Any], step: int | None = None, **kwargs: Any) -> None:
+        """Log sounds, with arguments of `Audio` as lists of one for each, such as sample_rate=[8000]."""
+        from tracker_core.media.audio import Audio
+
+        self.log_metrics({key: media_list(Audio, "log_audio()", audios, kwargs)}, step)
+
+    @rank_zero_only
+    def log_video(self, key: str, videos: Sequence[Any], step: int | None = None, **kwargs: Any) -> None:
+        """Log videos, with arguments of `Video` as lists of one for each, such as fps=[10]."""
+        from tracker_core.media.video import Video
+
+        self.log_metrics({key: media_list(Video, "log_video()", videos, kwargs)}, step)
+
+    @rank_zero_only
+    def log_table(
+        self, key: str, columns: Any = None, data: Any = None, dataframe: Any = None, step: int | None = None
+    ) -> None:
+        """Log a table of rows, or a data frame."""
+        from tracker_core.media.table import Table
+
+        self.log_metrics({key: Table(columns=columns, data=data, dataframe=dataframe)}, step)
+
+    def log_text(
+        self, key: str, columns: Any = None, data: Any = None, dataframe: Any = None, step: int | None = None
+    ) -> None:
+        """Log a table of texts."""
+        self.log_table(key, columns, data, dataframe, step)
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Go on with a run that ended. Lightning calls this whenever a fit or test begins; no graph is kept."""

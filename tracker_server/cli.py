@@ -85,7 +85,17 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     _add_later(commands, chosen, "logout", "forget the key for a server", "cli_login", "logout", "add_logout")
     _add_own(commands, chosen, "keys", "make, list and revoke the keys of a server", "cli_keys", "add_keys")
     _add_later(commands, chosen, "sync", "send runs to a server: what offline and killed runs left", "cli_sync", "sync")
+    _add_own(
+        commands, chosen, "artifact", "list, show, fetch, put and change artifacts", "cli_artifacts", "add_artifact"
+    )
+    _add_own(
+        commands, chosen, "registry", "look at registered models, and promote versions", "cli_registry", "add_registry"
+    )
     _add_own(commands, chosen, "autoload", "let scripts that cannot be edited log here", "cli_autoload", "add_autoload")
+    _add_later(
+        commands, chosen, "gc", "remove versions that no rule keeps, and bytes that nothing needs", "cli_gc", "gc"
+    )
+    _add_later(commands, chosen, "cache", "show or clean what was fetched from servers", "cli_cache", "cache")
     _add_own(commands, chosen, "db", "look after the store: migrate, back up, restore, rebuild", "cli_db", "add_db")
     _add_own(commands, chosen, "doctor", "look for what could be wrong here, with remedies", "cli_doctor", "add_doctor")
     _add_journal(commands)

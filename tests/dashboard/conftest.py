@@ -153,6 +153,15 @@ def told(visit: Visit, story: Site) -> Visit:
     return visit
 
 
+@pytest.fixture(scope="session")
+def artifacts(site: Site) -> Site:
+    """The site, with the artifacts of artifact_story.py."""
+    from .artifact_story import make_artifacts
+
+    make_artifacts(site.folder)
+    return site
+
+
 @pytest.fixture
 def live_run(site: Site, request: pytest.FixtureRequest) -> Iterator[Run]:
     run = tracker.init(project="live-tabs", id=f"r-{request.node.name}"[:60].rstrip("-"), dir=site.folder)

@@ -17,9 +17,9 @@ from .story import COMMIT, sample
 
 def test_tabs_are_in_their_order_and_the_address_opens_one(told: Visit) -> None:
     page = told.open("/p/story/r/told")
-    expect(page.get_by_role("tab")).to_have_count(7)
+    expect(page.get_by_role("tab")).to_have_count(8)
     labels = [text.split(" ")[0] for text in page.get_by_role("tab").all_inner_texts()]
-    assert labels == ["Charts", "System", "Logs", "Code", "Config", "Summary", "Overview"]
+    assert labels == ["Charts", "Artifacts", "System", "Logs", "Code", "Config", "Summary", "Overview"]
     expect(page.get_by_role("tab", name="Charts")).to_have_attribute("aria-selected", "true")
     page.get_by_role("tab", name="Overview").click()
     expect(page).to_have_url(re.compile(r"tab=overview"))

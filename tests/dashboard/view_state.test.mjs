@@ -9,6 +9,7 @@ const FULL = {
   hidden: [], zoom: { min: -1.5, max: 1e12 }, panels: 'loss', logY: ['train/loss'], clipped: ['val/loss'],
   columns: ['summary.loss', 'created'], tableColumns: ['state', 'summary["val/loss"].min'], pinned: ['state'], groupBy: ['config.lr', 'config["a,b"]'], band: 'sem', isTable: true, tab: 'logs',
   systemX: 'wall_time', systemZoom: { min: 0.5, max: 2 }, systemBy: 'metric', systemWriter: 'rank1', codePart: 'files', file: 'a/b c.py', line: '120-140', find: 'a&b=c', writer: 'rank3',
+  step: '-120', keys: 'val img', against: 'r2', table: 'val/table',
 };
 
 test('a fresh page has a clean address', () => {

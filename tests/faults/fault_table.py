@@ -69,7 +69,8 @@ FAULTS = {
     "F16": Fault(
         "disk full (ENOSPC)",
         "No call raises or waits; rows wait in memory and arrive once, in order. Those beyond the memory set for that "
-        "are dropped and counted exactly.",
+        "are dropped and counted exactly. An artifact that does not fit is refused with an error and leaves nothing "
+        "behind; those that are there stay whole, and a collection of garbage needs next to no room.",
         "A kill while rows wait takes those that wait, and the journal, being full, cannot tell of it.",
     ),
     "F17": Fault(
@@ -138,8 +139,20 @@ FAULTS = {
         "The day is simulated: the sender's clock jumps over the waits.",
     ),
     "F32": Fault(
-        "the server is killed while it takes runs in, at any instant and at chosen system calls; its disk is full",
-        "What it acknowledged is there; after its start everything else arrives, once.",
+        "the server is killed while it takes runs in, at any instant and at chosen system calls; its disk is full; an "
+        "upload, a commit or a collection of garbage is killed at any step",
+        "What it acknowledged is there; after its start everything else arrives, once. A version is there whole or not "
+        "at all, and what a kill leaves over is collected.",
+    ),
+    "F33": Fault(
+        "garbage is collected while many processes upload, commit, delete and read",
+        "Nothing that a version or an upload needs is taken, whichever comes first; in the end the rest is gone.",
+        "A collection that never pauses makes uploads wait for their turn at the catalog.",
+    ),
+    "F34": Fault(
+        "a backup is made while others write",
+        "What is restored is one state: every version of the catalog in it has its bytes.",
+        "Packs in an object store are backed up by its own means.",
     ),
     "F35": Fault(
         "clients that begin requests and never end them",

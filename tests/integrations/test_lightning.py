@@ -253,6 +253,24 @@ def test_metrics_that_other_loggers_share_are_not_changed(recorded: Any) -> None
     assert run.summary == {"tmp-a": 1.0, "tmp-b": 2.0}
 
 
+def test_images_sounds_videos_and_tables_are_logged_as_with_other_loggers(recorded: Any) -> None:
+    logger, picture = TrackerLogger(), torch.rand(3, 4, 4)
+    logger.log_image("image", [picture, picture], step=1, caption=["a", "b"])
+    logger.log_audio("audio", [torch.zeros(100)], step=1, sample_rate=[8000])
+    logger.log_video("video", [torch.zeros(2, 3, 4, 4)], step=1, fps=[2])
+    logger.log_table("table", columns=["a"], data=[[1]], step=2)
+    logger.log_text("text", columns=["a"], data=[["b"]], step=2)
+    with pytest.raises(tracker_core.UsageError, match="caption"):
+        logger.log_image("image", [picture], caption="a")
+    tracker_core.finish()
+    run = recorded.only_run("lightning_logs")
+    first, second = run.history()
+    assert [item["caption"] for item in first["image"]["items"]] == ["a", "b"]
+    assert (first["audio"]["items"][0]["sample_rate"], first["video"]["items"][0]["fps"]) == (8000, 2)
+    assert (second["table"]["n_rows"], second["text"]["columns"]) == (1, ["a"])
+    assert len(run.files()) == 6
+
+
 def test_it_works_beside_another_logger(recorded: Any, tmp_path: Path) -> None:
     make_trainer([TrackerLogger(), CSVLogger(tmp_path)]).fit(make_model(lightning))
     assert recorded.rows(recorded.only_run("lightning_logs")) == EXPECTED_FIT

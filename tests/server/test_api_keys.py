@@ -29,6 +29,7 @@ from tracker_server.http.wrong_keys import N_AT_ONCE, REFILL_S, WrongKeys
 from tracker_server.store.store_catalog import CatalogDatabase
 from tracker_server.store.store_catalog_file import CatalogFile
 from tracker_server.store.store_catalog_postgres import PostgresCatalog
+from tracker_server.store.store_catalog_schema import CATALOG_VERSION
 from tracker_server.store.store_migrate import open_database
 
 ME = By("me", 1_700_000_000_000_000_000)
@@ -230,7 +231,7 @@ def test_an_earlier_catalog_is_read_and_then_upgraded_without_loss(tmp_path: Pat
     fresh.refresh()
     assert fresh.decisions.archived.keys() == {("p", "a"), ("p", "b")}
     version = sqlite3.connect(tmp_path / "catalog.sqlite").execute("SELECT value FROM catalog_info").fetchall()
-    assert version == [("2",)]
+    assert version == [(CATALOG_VERSION,)]
 
 
 # -- the command

@@ -126,6 +126,7 @@ def test_the_example_serves_senders_and_says_who_they_are(world):
             assert '"client": "127.0.0.1"' in server.output and "203.0.113.9" not in server.output
     assert sender.http.get("/health", headers={"Host": "evil.example"}).status_code == 403
     assert sender.http.post("/api/v1/sync/blocks", content=bytes(10 << 20)).status_code == 413
+    assert sender.http.post("/api/v1/exact/artifacts/commit", content=bytes(10 << 20)).status_code in (400, 422)
     assert sender.http.get("/metrics").status_code == 200
     sender.close()
 

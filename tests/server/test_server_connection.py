@@ -111,6 +111,7 @@ def odd() -> Iterator[Odd]:
 
 
 GOOD = value_frame(["p"]) + frame(END)
+ZIPPED = gzip.compress(GOOD, mtime=0)  # the time would make another name of the test in every process
 ERROR = json.dumps({"error": DETAIL}).encode()
 HEALTH = json.dumps({"status": "ok", "version": "0.0.1"}).encode()
 HTML = b"<!doctype html><html><title>Sign in to the network</title>"
@@ -121,7 +122,7 @@ HTML = b"<!doctype html><html><title>Sign in to the network</title>"
     [
         (200, {"Content-Type": "text/html"}, HTML, NoTrackerServerError, "a web page"),
         (200, {"Content-Type": "application/json"}, b"{}", NoTrackerServerError, "application/json"),
-        (200, {**OURS, "Content-Encoding": "gzip"}, gzip.compress(GOOD), NoTrackerServerError, "no tracker server"),
+        (200, {**OURS, "Content-Encoding": "gzip"}, ZIPPED, NoTrackerServerError, "no tracker server"),
         (302, {"Location": "https://portal.example/login"}, b"", NoTrackerServerError, "portal.example"),
         (401, {}, ERROR, WrongKeyError, "tracker login"),
         (403, {}, ERROR, NotPermittedError, "may not do this"),

@@ -57,6 +57,8 @@ class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
         n_used_by: how many runs used it.
         expires_ns: when it goes by its time to live; None never.
         registered_as: (registered model, version number there) of each link.
+        deleted_ns: when it was deleted; None while it is there. Only lineages, and what runs used and logged, show
+            deleted versions.
     """
 
     uid: str
@@ -80,6 +82,7 @@ class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
     expires_ns: int | None = None
     n_used_by: int = 0
     registered_as: list[tuple[str, int]] = []
+    deleted_ns: int | None = None
 
     @property
     def version(self) -> str:

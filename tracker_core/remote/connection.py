@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
 import threading
@@ -20,6 +21,7 @@ from .server_errors import (
     BrokenReplyError,
     NotPermittedError,
     NoTrackerServerError,
+    RequestTooLargeError,
     ServerAwayError,
     ServerError,
     ServerVersionError,
@@ -36,6 +38,7 @@ _CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
 _MAX_RETRY_AFTER_S = 30.0
 _MAX_ERROR_BYTES = 64 << 10
+_SMALL_BODY_BYTES = 64 << 10
 _AWAY_STATUSES = (429, 502, 503, 504)
 
 T = TypeVar("T")
@@ -226,7 +229,8 @@ class ServerConnection:
             method,
             f"{self.address}{PREFIX}{path}",
             params=params,
-            data=body,
+            # As a file, a body is sent in pieces, and the time limit holds for each of them.
+            data=body if body is None or len(body) <= _SMALL_BODY_BYTES else io.BytesIO(body),
             headers={"Content-Type": CONTENT_TYPE} if body is not None else None,
             timeout=self._timeout_s,
             allow_redirects=False,
@@ -259,6 +263,9 @@ class ServerConnection:
             return _other_version(where, f"a server that speaks version {protocol[:20]!r} of the protocol")
         if protocol is not None and status != 200 and status not in _AWAY_STATUSES:
             return FaultReply(status, body)
+        if status == 413:
+            remedy = "raise what a proxy in between takes: nginx' client_max_body_size, see docs/server.md"
+            return RequestTooLargeError(where, "a request that is too large (413)", "a smaller one", remedy)
         detail = _detail(body)
         if 300 <= status < 400:
             target = response.headers.get("Location", "nowhere")[:200]

@@ -38,3 +38,7 @@ class NoTrackerServerError(ServerError):
 
 class ServerVersionError(ServerError):
     """The server is of a version that this one does not understand."""
+
+
+class RequestTooLargeError(ServerError):
+    """The server, or a proxy before it, takes no request as large (413)."""

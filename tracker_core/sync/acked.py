@@ -5,6 +5,7 @@ Losing it costs questions to the server, no data.
 
     j <project folder>/<run id>/<journal> TAB acked bytes TAB offset TAB inode TAB device TAB covered bytes
     f <project folder>/<run id>/<digest>
+    a <project folder>/<run id>/<name of a note>        a version that the run logged or used (artifact_queue.py)
     g <project folder>/<run id>          forget the run: it was sent anew, or removed
 """
 
@@ -43,6 +44,7 @@ class AckedRun:
 
     journals: dict[str, AckedJournal] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    artifacts: set[str] = field(default_factory=set)
 
 
 class Acked:
@@ -89,6 +91,11 @@ class Acked:
         if digest not in self.of(place).files:
             self._note(f"f {'/'.join(place)}/{digest}")
 
+    def add_artifact(self, place: RunPlace, name: str) -> None:
+        """Remember that all of a noted version is there."""
+        if name not in self.of(place).artifacts:
+            self._note(f"a {'/'.join(place)}/{name}")
+
     def forget(self, place: RunPlace) -> None:
         """Forget a run."""
         if place in self.runs:
@@ -127,6 +134,7 @@ class Acked:
                 numbers = (acked.acked, acked.base, *acked.identity, acked.covered)
                 lines.append(f"j {'/'.join(place)}/{name}\t" + "\t".join(map(str, numbers)))
             lines += [f"f {'/'.join(place)}/{digest}" for digest in sorted(run.files)]
+            lines += [f"a {'/'.join(place)}/{name}" for name in sorted(run.artifacts)]
         return lines
 
     def _note(self, line: str) -> None:
@@ -141,6 +149,8 @@ class Acked:
             self.runs.pop((parts[0], parts[1]), None)
         elif len(parts) == 3 and kind == "f":
             self.runs.setdefault((parts[0], parts[1]), AckedRun()).files.add(parts[2])
+        elif len(parts) == 3 and kind == "a":
+            self.runs.setdefault((parts[0], parts[1]), AckedRun()).artifacts.add(parts[2])
         elif len(parts) == 3 and kind == "j":
             with contextlib.suppress(ValueError):
                 acked, base, inode, device, covered = map(int, numbers)

@@ -290,6 +290,7 @@ def _take_size(journal: FollowedJournal, size_bytes: int) -> bool:
         journal.acked = -1  # it is not what it was: ask anew
         return False
     journal.acked = min(there, journal.follow.end)
+    journal.has_lost |= journal.acked < before
     if journal.acked <= before:
         return False
     journal.n_failures = 0
@@ -302,6 +303,7 @@ def _take_trouble(journal: FollowedJournal, ack: JournalAck, now_s: float) -> No
         _move(journal, ack.size_bytes)
     elif ack.trouble == "gap":
         there = ack.size_bytes - journal.base
+        journal.has_lost |= there < journal.acked
         journal.acked = there if 0 <= there < journal.acked else -1
         if journal.acked < 0:
             _wait(journal, now_s)

@@ -14,6 +14,8 @@ from ..paths import JOURNAL_SUFFIX, project_dir_name
 from ..process import boot_id, is_dead
 from ..records import Session
 from .acked import AckedJournal, AckedRun
+from .folder_listing import FolderListing
+from .followed_artifacts import FollowedArtifacts
 from .journal_follow import JournalFollow
 from .sync_folder import RunPlace
 from .wire import JournalName
@@ -22,9 +24,6 @@ _JOURNAL = re.compile(
     r"(?P<writer>[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})\.(?P<session>[0-9a-f]{32})" + re.escape(JOURNAL_SUFFIX)
 )
 _DIGEST = re.compile("[0-9a-f]{64}")
-# A folder changed as recently as this may change again without its time of change moving.
-_GRAIN_NS = 2_500_000_000
-_FULL_LOOK_S = 30.0
 # Silence after which a process of which nothing else is known counts as gone; journals have heartbeats.
 QUIET_S = 120.0
 # How much of the end of a journal is sent once more to see that the server has the same; holds a block.
@@ -40,6 +39,7 @@ class FollowedJournal:
         base: where the local file's bytes begin in the server's copy.
         parked: why it is not sent, "" for a journal that is. One that was refused is tried again at `retry_at`.
         retry_at: not before this time, by the sender's clock.
+        has_lost: the server keeps less than it did, and may have lost files and artifacts of the run as well.
     """
 
     def __init__(self, name: JournalName, path: str, session: Session | None, cached: AckedJournal | None) -> None:
@@ -54,6 +54,7 @@ class FollowedJournal:
         self.retry_at = 0.0
         self.n_failures = 0
         self.n_moved = 0
+        self.has_lost = False
         self._session = session
         self._grown_at: float | None = None
         self._is_first_look = True
@@ -121,6 +122,7 @@ class FollowedRun:
         files: kept files by digest, with their size in bytes.
         acked_files: digests of files that are there.
         parked_files: digests of files that are not sent, and why.
+        artifacts: versions of artifacts that it logged and used.
         odd: files that look like journals of this run and are none, and why.
         next_look: when to look again, by the sender's clock.
         parked: why nothing of it is sent.
@@ -134,11 +136,12 @@ class FollowedRun:
         self.acked_files: set[str] = set(acked.files)
         self.asked_files: set[str] = set()
         self.parked_files: dict[str, str] = {}
+        self.artifacts = FollowedArtifacts(self.path, acked.artifacts)
         self.odd: dict[str, str] = {}
         self.next_look = 0.0
         self._cached = acked
-        self._run_listing = _Listing(self.path)
-        self._files_listing = _Listing(os.path.join(self.path, FILES_FOLDER))
+        self._run_listing = FolderListing(self.path)
+        self._files_listing = FolderListing(os.path.join(self.path, FILES_FOLDER))
 
     @property
     def shown(self) -> str:
@@ -161,7 +164,8 @@ class FollowedRun:
     def trouble(self) -> str:
         """Why something of it is not sent."""
         reasons = [journal.parked for journal in self.journals.values() if journal.parked]
-        return next(iter([*reasons, *self.odd.values(), *self.parked_files.values()]), "")
+        parked = [*self.parked_files.values(), *self.artifacts.parked.values(), *self.artifacts.delayed.values()]
+        return next(iter([*reasons, *self.odd.values(), *parked]), "")
 
     @property
     def left_files(self) -> dict[str, int]:
@@ -171,13 +175,20 @@ class FollowedRun:
         return {d: n for d, n in self.files.items() if d not in self.acked_files and d not in self.parked_files}
 
     @property
+    def left_artifacts(self) -> list[str]:
+        """Notes of versions that are not known to be there, and may be sent."""
+        return [] if self.parked else self.artifacts.left
+
+    @property
     def left_bytes(self) -> int:
-        return sum(j.left_bytes for j in self.journals.values()) + sum(self.left_files.values())
+        n_bytes = sum(j.left_bytes for j in self.journals.values()) + sum(self.left_files.values())
+        return n_bytes + (self.artifacts.left_bytes if self.left_artifacts else 0)
 
     @property
     def has_left(self) -> bool:
         """Whether anything is left to send; an empty file is, too."""
-        return any(journal.left_bytes for journal in self.journals.values()) or bool(self.left_files)
+        has_journals = any(journal.left_bytes for journal in self.journals.values())
+        return has_journals or bool(self.left_files) or bool(self.left_artifacts)
 
     @property
     def is_gone(self) -> bool:
@@ -196,6 +207,7 @@ class FollowedRun:
         digests = self._files_listing.names(now_s)
         if digests is not None:
             self._take_digests(digests)
+        self.artifacts.look(now_s)
         for name, journal in list(self.journals.items()):
             try:
                 journal.look(now_s)
@@ -211,6 +223,7 @@ class FollowedRun:
             journal.acked, journal.sent, journal.cached = -1, 0, None
         self.acked_files.clear()
         self.asked_files.clear()
+        self.artifacts.forget_acks()
         self.next_look = 0.0
 
     def _take_names(self, names: list[str]) -> None:
@@ -239,35 +252,6 @@ class FollowedRun:
     def file_path(self, digest: str) -> str:
         """Return where a kept file lies."""
         return os.path.join(self.path, FILES_FOLDER, digest)
-
-
-class _Listing:
-    """Lists a folder again only when it changed, as far as its time of change tells, and now and then regardless."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._mtime_ns = self._listed_ns = 0
-        self._full_at = 0.0
-
-    def forget(self) -> None:
-        """List it next time, whatever it says."""
-        self._mtime_ns = 0
-
-    def names(self, now_s: float) -> list[str] | None:
-        """Return the names in the folder, or None where there is nothing new to learn."""
-        try:
-            mtime_ns = os.stat(self._path).st_mtime_ns
-            is_certain = self._listed_ns - mtime_ns > _GRAIN_NS
-            if mtime_ns == self._mtime_ns and is_certain and now_s < self._full_at:
-                return None
-            listed_ns = time.time_ns()
-            names = os.listdir(self._path)
-        except FileNotFoundError:
-            return []
-        except OSError:
-            return None
-        self._mtime_ns, self._listed_ns, self._full_at = mtime_ns, listed_ns, now_s + _FULL_LOOK_S
-        return names
 
 
 def _journal_name(

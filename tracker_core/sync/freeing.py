@@ -62,6 +62,8 @@ def _is_wholly_there(sender: Sender, run: FollowedRun) -> bool:
     journals = list(run.journals.values())
     if not journals or len(journals) > MAX_NAMES or len(run.files) > MAX_NAMES or run.project is None:
         return False
+    if run.artifacts.left or run.artifacts.parked:
+        return False
     reply = sender.transport.call("state", StateRequest([journal.name for journal in journals]), StateReply)
     sender.blocks.learn(journals, reply.acks, sender.now_s())
     if any(journal.parked or journal.acked < journal.follow.size for journal in journals):

@@ -130,6 +130,8 @@ class OnlineRun:
             api_key=settings.api_key,
             interval_s=max(0.05, settings.sync_interval_s),
             keep_days=settings.synced_keep_days,
+            database_url=settings.database_url,
+            blobs_url=settings.blobs_url,
         )
 
     # What the user is told

@@ -10,8 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from ..artifacts.open_source import open_local, open_remote
 from ..control import apply_order
+from ..settings import Settings
 from .acked import Acked, AckedJournal
+from .artifact_posts import ArtifactPosts
 from .backoff import Backoff
 from .block_posts import BlockPosts
 from .file_posts import FilePosts
@@ -50,6 +53,7 @@ class Sender:
         transport: talks to the server. Default: one of the address and key.
         clock: seconds that never go back.
         is_helper: whether this is the one background sender, whose state others look for.
+        settings: say where the bytes of artifacts are. Default: those of this process.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Sender:
         transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
         is_helper: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         self.folder = folder
         self.sync_folder = sync_folder(folder, base_url, api_key)
@@ -83,6 +88,9 @@ class Sender:
         self._backoff = Backoff(first_wait_s, most_wait_s)
         self.blocks = BlockPosts(self.transport, self._apply_orders)
         self._files = FilePosts(self.transport)
+        self._artifacts = ArtifactPosts(
+            lambda: open_local(folder, settings), lambda: open_remote(base_url, api_key, pauses_s=())
+        )
         self._retry_at = self._orders_at = self._status_at = self._hello_at = 0.0
         self._contact_at = clock()
         self.acked.read()
@@ -159,6 +167,7 @@ class Sender:
     def close(self) -> None:
         """Let go of connections, and say that this process sends no more."""
         self.transport.close()
+        self._artifacts.close()
         self.acked.write()
         if self._is_helper:
             self.status.pid, self.status.updated_ns = 0, time.time_ns()
@@ -202,11 +211,14 @@ class Sender:
         while is_more and self._clock() < until_s:
             n_bytes = self.blocks.send(list(self._journals()), now_s)
             self.n_sent_bytes += n_bytes
+            self._check_files()
             self._remember()
             n_file_bytes, has_more_files = self._files.send(self._active, self.acked)
             self.n_sent_bytes += n_file_bytes
+            n_artifact_bytes, has_more_artifacts = self._artifacts.send(self._active, self.acked, now_s)
+            self.n_sent_bytes += n_artifact_bytes
             self.acked.write()
-            is_more = has_more_files or self.blocks.has_more
+            is_more = has_more_files or has_more_artifacts or self.blocks.has_more
             self._ask_for_orders()
         return is_more
 
@@ -225,6 +237,7 @@ class Sender:
         """Another server answers at the address: what was known of the one before says nothing of it."""
         for run in self.followed.values():
             run.forget_acks()
+        self._artifacts.forget()
         self._active = list(self.followed.values())
 
     def _learn(self) -> None:
@@ -234,17 +247,22 @@ class Sender:
             asked = unknown[start : start + MAX_NAMES]
             reply = self.transport.call("state", StateRequest([journal.name for journal in asked]), StateReply)
             self.blocks.learn(asked, reply.acks, self._clock())
+        for journal in unknown:
+            journal.has_lost |= journal.cached is not None and journal.acked < journal.cached.acked
         if unknown:
-            self._check_files_of(unknown)
+            self._check_files()
             self._remember()
 
-    def _check_files_of(self, journals: list[FollowedJournal]) -> None:
-        """Ask for files anew where the server keeps less of a run than it did."""
-        lost = {journal.name for journal in journals if journal.cached and journal.acked < journal.cached.acked}
-        for run in self._active if lost else ():
-            if any(journal.name in lost for journal in run.journals.values()):
+    def _check_files(self) -> None:
+        """Ask for files and artifacts anew where the server keeps less of a run than it did."""
+        for run in self._active:
+            if any(journal.has_lost for journal in run.journals.values()):
+                self.acked.forget(run.place)
                 run.acked_files.clear()
                 run.asked_files.clear()
+                run.artifacts.forget_acks()
+                for journal in run.journals.values():
+                    journal.has_lost = False
 
     def _remember(self) -> None:
         for run in self._active:

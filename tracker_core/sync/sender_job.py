@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from .sync_folder import sync_folder
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 
 class SenderJob(msgspec.Struct):
@@ -18,6 +23,14 @@ class SenderJob(msgspec.Struct):
     idle_s: float = 5.0
     first_wait_s: float = 0.5
     most_wait_s: float = 60.0
+    database_url: str | None = None
+    blobs_url: str | None = None
+
+    def settings(self) -> Settings:
+        """Return settings that say where the bytes of artifacts are."""
+        from ..settings import load_settings
+
+        return load_settings({"database_url": self.database_url, "blobs_url": self.blobs_url})
 
     @property
     def sync_folder(self) -> str:

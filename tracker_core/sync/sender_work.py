@@ -36,6 +36,7 @@ def work(job: SenderJob, ending: threading.Event) -> None:
             most_wait_s=job.most_wait_s,
             interval_s=job.interval_s,
             is_helper=True,
+            settings=job.settings(),
         )
         sender.acked.compact()
         sender.announce()
@@ -92,4 +93,5 @@ def _is_settled(run: FollowedRun, now_s: float) -> bool:
     if run.has_left or run.is_live(now_s):
         return False
     is_refused = any(not journal.is_deleted for journal in run.journals.values() if journal.parked)
-    return not is_refused and not run.parked_files and (bool(run.journals) or run.is_gone)
+    is_refused = is_refused or bool(run.parked_files) or bool(run.artifacts.parked)
+    return not is_refused and (bool(run.journals) or run.is_gone)

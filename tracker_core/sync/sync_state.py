@@ -12,8 +12,9 @@ import msgspec
 from ..files import FILES_FOLDER
 from ..paths import JOURNAL_SUFFIX, project_dir_name
 from .acked import Acked, AckedRun
+from .artifact_queue import ARTIFACTS_FOLDER, noted_size
 from .sender_status import SenderStatus, read_status
-from .sync_folder import RunPlace, is_wanted, sync_folders
+from .sync_folder import RunPlace, every_run, is_wanted, sync_folders
 
 _DIGEST_LENGTH = 64
 _LONG_NS = 3600 * 1_000_000_000
@@ -26,7 +27,7 @@ class RunSync(msgspec.Struct, frozen=True):
 
     Attributes:
         address: the server's.
-        bytes_left: of its journals and files, as they are on disk now.
+        bytes_left: of its journals, files and artifacts, as they are on disk now.
         state: of the sender: "ok", "waiting" or "refused"; "" where none has spoken yet.
         message: why nothing is sent, or why something of this run is not; "" while all is well.
         pid: the sender's process, 0 where none is at work.
@@ -64,11 +65,14 @@ def acked_of_run(sync_folder: str, place: RunPlace) -> AckedRun:
         acked = _known.setdefault(sync_folder, Acked(sync_folder))
         acked.read()
         run = acked.of(place)
-        return AckedRun(dict(run.journals), set(run.files))
+        return AckedRun(dict(run.journals), set(run.files), set(run.artifacts))
 
 
 def left_bytes(run_folder: str, acked: AckedRun) -> int:
-    """Return how many bytes of a run's journals and files are not known to be at the server."""
+    """Return how many bytes of a run's journals, files and artifacts are not known to be at the server.
+
+    A version of an artifact counts whole until all of it is there: how much of it the server has already is not asked.
+    """
     n_bytes = 0
     for name, size in _sizes(run_folder, JOURNAL_SUFFIX):
         known = acked.journals.get(name)
@@ -76,6 +80,10 @@ def left_bytes(run_folder: str, acked: AckedRun) -> int:
     for name, size in _sizes(os.path.join(run_folder, FILES_FOLDER), ""):
         if len(name) == _DIGEST_LENGTH and name not in acked.files:
             n_bytes += max(size, 1)
+    for name, _ in _sizes(os.path.join(run_folder, ARTIFACTS_FOLDER), ""):
+        noted = noted_size(name)
+        if noted is not None and name not in acked.artifacts:
+            n_bytes += max(noted, 1)
     return n_bytes
 
 
@@ -86,6 +94,24 @@ def _sizes(folder: str, suffix: str) -> list[tuple[str, int]]:
             if entry.name.endswith(suffix):
                 with contextlib.suppress(OSError):
                     found.append((entry.name, entry.stat().st_size))
+    return found
+
+
+def unsent_artifacts(folder: str) -> set[str]:
+    """Return the uids of versions that runs logged or used and that are still to be sent to some server.
+
+    Where nothing was ever sent from the folder there are none; a run that was never sent counts as one that may be.
+    """
+    found: set[str] = set()
+    servers = sync_folders(folder)
+    for place in every_run(folder) if servers else ():
+        noted = {name for name, _ in _sizes(os.path.join(folder, "runs", *place, ARTIFACTS_FOLDER), "")}
+        noted = {name for name in noted if noted_size(name) is not None}
+        if noted:
+            known = {server: acked_of_run(server, place) for server in servers}
+            meant = [acked for server, acked in known.items() if acked.journals or is_wanted(server, place)]
+            acked_everywhere = set.intersection(*(acked.artifacts for acked in meant)) if meant else set()
+            found |= {name.partition(".")[0] for name in noted - acked_everywhere}
     return found
 
 

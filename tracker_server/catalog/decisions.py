@@ -8,12 +8,15 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from tracker_core.errors import TrackerError
 from tracker_core.paths import JOURNAL_SUFFIX
 
 from ..runs.run_states import LAUNCHER_WRITER, PRIMARY_WRITER
-from ..runs.run_view import RunView
+
+if TYPE_CHECKING:
+    from ..runs.run_view import RunView
 
 RunKey = tuple[str, str]
 _OWN_WRITERS = (PRIMARY_WRITER, LAUNCHER_WRITER)

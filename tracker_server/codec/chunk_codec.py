@@ -6,7 +6,10 @@ of truth values, or msgpack of values that are neither.
 
 from __future__ import annotations
 
+import struct
 import zlib
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,12 +32,14 @@ _FORMATS: dict[str, np.dtype[Any]] = {
 }
 _BOOL = "?"
 _OBJECT = "o"
-# Larger ones are split, so that no frame comes near the size that is refused.
-_OBJECT_FRAME_BYTES = 16 << 20
+# Larger ones are split, so that a few values are read without decoding all, and no frame comes near what is refused.
+_OBJECT_FRAME_BYTES = 256 << 10
 _CRC_BYTES = 4
 
 _encode_msgpack = msgspec.msgpack.Encoder().encode
 _decode_msgpack = msgspec.msgpack.Decoder(list[Any]).decode
+_split_msgpack = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_value = msgspec.msgpack.Decoder().decode
 
 
 def encode_column(values: NDArray[Any], code: str) -> bytes:
@@ -106,11 +111,65 @@ def _checksum(content: bytes | memoryview, n_values: int) -> int:
 
 def _encode_objects(values: list[Any]) -> bytes:
     body = _encode_msgpack(values)
-    if len(body) > _OBJECT_FRAME_BYTES and len(values) > 1:
-        half = len(values) // 2
-        return _encode_objects(values[:half]) + _encode_objects(values[half:])
+    if len(body) <= _OBJECT_FRAME_BYTES or len(values) <= 1:
+        return _object_frame(body)
+    frames: list[bytes] = []
+    held: list[bytes] = []
+    n_bytes = 0
+    for value in values:
+        one = _encode_msgpack(value)
+        if held and n_bytes + len(one) > _OBJECT_FRAME_BYTES:
+            frames.append(_object_frame(_list_head(len(held)) + b"".join(held)))
+            held, n_bytes = [], 0
+        held.append(one)
+        n_bytes += len(one)
+    return b"".join([*frames, _object_frame(_list_head(len(held)) + b"".join(held))])
+
+
+def _object_frame(body: bytes) -> bytes:
     frame = compress(body)
     return u32(len(frame)) + frame
+
+
+def _list_head(n: int) -> bytes:
+    """Return what msgpack writes in front of a list of `n` values."""
+    return bytes([0x90 | n]) if n < 16 else struct.pack(">BH", 0xDC, n) if n < 1 << 16 else struct.pack(">BI", 0xDD, n)
+
+
+def _list_length(body: bytes) -> int:
+    """Return how many values a list of msgpack says it has; raises ValueError where it is none."""
+    if body and body[0] & 0xF0 == 0x90:
+        return body[0] & 0x0F
+    form = {0xDC: ">xH", 0xDD: ">xI"}.get(body[0] if body else 0)
+    if form is None or len(body) < struct.calcsize(form):
+        raise ValueError("a frame that is no list")
+    return int(struct.unpack_from(form, body)[0])
+
+
+def decode_objects(data: bytes, n_values: int, places: Sequence[int]) -> list[Any]:
+    """Return the values at these ascending places of a column of type 'o'; only those are decoded.
+
+    Raises:
+        ValueError: `data` is not an encoded column of `n_values` values that are no numbers.
+    """
+    reader = ByteReader(data)
+    if reader.u32() != _checksum(memoryview(data)[_CRC_BYTES:], n_values) or chr(reader.u8()) != _OBJECT:
+        raise column_error(f"got {len(data)} bytes that are no {n_values} values of type 'o'")
+    found: list[Any] = []
+    place = 0
+    while reader.n_left and len(found) < len(places):
+        frame = reader.take(reader.u32())
+        try:
+            body = decompress(frame)
+            n_in_frame = _list_length(body)
+            if places[len(found)] < place + n_in_frame:
+                raw = _split_msgpack(body)
+                end = bisect_left(places, place + n_in_frame)
+                found.extend(_decode_value(raw[wanted - place]) for wanted in places[len(found) : end])
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
+            raise column_error(str(error)) from error
+        place += n_in_frame
+    return found
 
 
 def _decode_objects(reader: ByteReader, n_values: int) -> NDArray[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -20,13 +19,12 @@ from ..catalog.run_removal import Emptied
 from ..query.run_source import BuriedRun, RunSource
 from .cli_runs import print_json, when
 from .cli_system import with_unit
+from .durations import seconds
 from .terminal_text import printable
 from .where import add_where, open_api
 
 if TYPE_CHECKING:
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add_delete(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +138,7 @@ def trash_list(args: argparse.Namespace) -> int:
 
 def trash_empty(args: argparse.Namespace) -> int:
     """Remove what is in the trash for good."""
-    older_than_s = _seconds(args.older_than)
+    older_than_s = seconds(args.older_than, "--older-than")
     source = _source(args)
     latest_ns = time.time_ns() - int(older_than_s * 1e9)
     due = [run for run in source.trash(with_sizes=args.dry_run) if run.by.at_ns <= latest_ns]
@@ -241,13 +239,6 @@ def _as_dict(run: BuriedRun) -> dict[str, object]:
         "why": run.by.why,
         "size_bytes": run.size_bytes,
     }
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
-    if match is None:
-        raise UsageError("--older-than", repr(text)[:100], "a number with s, m, h, d or w behind it", "write 30d")
-    return float(match[1]) * _UNITS_S[match[2]]
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ from tracker_core.errors import UsageError
 from tracker_core.paths import find_folder
 from tracker_core.settings import load_settings
 
+from .backup_blobs import add_blobs, blobs_of
 from .cli_runs import print_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def add_db(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         parser.add_argument("--database-url", metavar="URL", help="the database (default: TRACKER_DATABASE_URL)")
         if name in ("backup", "restore"):
             parser.add_argument("target", metavar="FOLDER", help="the folder of the backup")
+            add_blobs(parser, name)
         if name == "restore":
             parser.add_argument("--force", action="store_true", help="also where there is a store already")
         if name == "status":
@@ -143,34 +145,41 @@ def backup(args: argparse.Namespace) -> int:
     """Write a backup."""
     from ..store.store_backup import back_up_files, sizes
 
-    if url := _url(args):
-        from ..store.store_dump import back_up_database
+    with blobs_of(args) as blobs:
+        if url := _url(args):
+            from ..store.store_dump import back_up_database
 
-        database = _database(url)
-        place, n_bytes, names = database.place, back_up_database(database, args.target), ["the database"]
-    else:
-        place = _folder(args)
-        names = back_up_files(place, args.target)
-        n_bytes = sizes(args.target, names)
+            database = _database(url)
+            n_bytes = back_up_database(database, args.target, blobs.back_up)
+            place, names = database.place, ["the database"]
+        else:
+            place = _folder(args)
+            names = back_up_files(place, args.target, blobs.back_up)
+            n_bytes = sizes(args.target, names)
     _say(f"{' and '.join(names)} of {place}: {n_bytes / (1 << 20):,.1f} MiB in {args.target}")
+    _say(blobs.told)
     _say("Journals and files of runs are not in it; copy the folder runs/ as well where you want them kept.")
     return 0
 
 
 def restore(args: argparse.Namespace) -> int:
     """Put a backup in the place of the store."""
-    if url := _url(args):
-        from ..store.store_dump import restore_database
+    with blobs_of(args) as blobs:
+        blobs.restore()  # before the tables that name them
+        if url := _url(args):
+            from ..store.store_dump import restore_database
 
-        database = _database(url)
-        restore_database(args.target, database, args.force)
-        _say(f"{args.target} is restored into {database.place}")
-    else:
-        from ..store.store_backup import restore_files
+            database = _database(url)
+            restore_database(args.target, database, args.force)
+            _say(f"{args.target} is restored into {database.place}")
+        else:
+            from ..store.store_backup import restore_files
 
-        folder = _folder(args)
-        names = restore_files(args.target, folder, args.force)
-        _say(f"{' and '.join(names)} restored from {args.target} into {folder}")
+            folder = _folder(args)
+            names = restore_files(args.target, folder, args.force)
+            _say(f"{' and '.join(names)} restored from {args.target} into {folder}")
+        blobs.settle()
+    _say(blobs.told)
     return 0
 
 

@@ -21,6 +21,7 @@ from tracker_core.settings import ENV_PREFIX, Settings, env_name, load_settings
 from tracker_core.version import __version__
 
 from ..doctor import doctor_install
+from ..doctor.doctor_artifacts import check_artifacts
 from ..doctor.doctor_database import check_database
 from ..doctor.doctor_finding import Finding, fault, ok, warning
 from ..doctor.doctor_folder import check_folder
@@ -76,6 +77,7 @@ def examine(explicit_dir: str | None = None, environ: Mapping[str, str] | None =
         ("settings", lambda: check_settings(environ)),
         ("folder", lambda: check_folder(explicit_dir, settings.dir)),
         ("database", lambda: check_database(settings.database_url)),
+        ("artifacts", lambda: check_artifacts(find_folder(explicit_dir or settings.dir), settings)),
         ("gpu", doctor_install.check_gpus),
         ("git", doctor_install.check_git),
         ("dashboard", lambda: check_dashboard(find_folder(explicit_dir or settings.dir))),

@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     url_help = "PostgreSQL database to hold runs (default: TRACKER_DATABASE_URL, else files of the folder)"
     parser.add_argument("--database-url", metavar="URL", help=url_help)
+    blobs_help = "keep the bytes of artifacts in an object store: s3://, gs:// or az:// (TRACKER_BLOBS_URL)"
+    parser.add_argument("--blobs-url", metavar="URL", help=blobs_help)
     parser.add_argument("--tls-certificate", metavar="FILE", help="certificate chain, PEM (default: plain HTTP)")
     parser.add_argument("--tls-key", metavar="FILE", help="private key of the certificate, PEM")
     proxy_help = "address of a proxy whose X-Forwarded-* headers count; may be given again"
@@ -56,6 +58,7 @@ def server(args: argparse.Namespace) -> int:
         tls_certificate=args.tls_certificate or settings.tls_certificate,
         tls_key=args.tls_key or settings.tls_key,
         trusted_proxies=tuple(args.trusted_proxy or settings.trusted_proxies),
+        blobs_url=args.blobs_url or settings.blobs_url,
     )
     _allow_many_connections()
     log = _log_to_stderr(not args.no_access_log)

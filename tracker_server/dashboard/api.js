@@ -54,14 +54,25 @@ async function readErrorDetail(response) {
 }
 
 /** @param {string} path @param {AbortSignal} [signal] @returns {Promise<any>} */
-async function getJson(path, signal) {
+export async function getJson(path, signal) {
   return (await request(path, { signal })).json();
 }
 
+/** @param {string} path @param {unknown} body @returns {Promise<any>} */
+export async function postJson(path, body) {
+  const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  return (await request(path, init)).json();
+}
+
+/** @param {string} path @param {AbortSignal} [signal] */
+export async function getText(path, signal) {
+  return (await request(path, { signal })).text();
+}
+
 /** @param {string} project */
-const projectPath = (project) => `/projects/${encodeURIComponent(project)}`;
+export const projectPath = (project) => `/projects/${encodeURIComponent(project)}`;
 /** @param {string} project @param {string} run */
-const runPath = (project, run) => `${projectPath(project)}/runs/${encodeURIComponent(run)}`;
+export const runPath = (project, run) => `${projectPath(project)}/runs/${encodeURIComponent(run)}`;
 
 /** @returns {Promise<import('./types.js').ProjectRow[]>} */
 export async function fetchProjects() {
@@ -69,7 +80,7 @@ export async function fetchProjects() {
 }
 
 /** @param {[string, string|number|null|undefined][]} entries those without a value are left out */
-function queryOf(entries) {
+export function queryOf(entries) {
   const params = new URLSearchParams();
   for (const [key, value] of entries) if (value !== '' && value !== null && value !== undefined) params.append(key, String(value));
   return params.size > 0 ? `?${params}` : '';
@@ -99,18 +110,6 @@ export async function fetchRunPage(project, { filter, sort, limit, cursor, colum
  */
 export async function fetchColumns(project, { search = '', limit }, signal) {
   return getJson(`${projectPath(project)}/columns${queryOf([['search', search], ['limit', limit]])}`, signal);
-}
-
-/**
- * Runs put together by their values.
- * @param {string} project
- * @param {{by: readonly string[], values: readonly string[], filter: string, limit: number, offset: number}} query
- * @param {AbortSignal} [signal]
- * @returns {Promise<{n_groups: number, groups: import('./types.js').RunGroup[]}>}
- */
-export async function fetchGroups(project, { by, values, filter, limit, offset }, signal) {
-  const paths = /** @type {[string, string][]} */ ([...by.map((path) => ['by', path]), ...values.map((path) => ['values', path])]);
-  return getJson(`${projectPath(project)}/groups${queryOf([...paths, ['filter', filter], ['limit', limit], ['offset', offset]])}`, signal);
 }
 
 /**
@@ -157,72 +156,7 @@ export async function fetchSeriesCsv(project, run, key, writer = '') {
   return (await request(`${runPath(project, run)}/series${queryOf([['key', key], ['format', 'csv'], ['writer', writer]])}`)).text();
 }
 
-/**
- * Ask a run to stop, or take that back.
- * @param {string} project
- * @param {string} run
- * @param {{why?: string, withdraw?: boolean}} order
- */
-export async function stopRun(project, run, { why = '', withdraw = false }) {
-  await request(`${projectPath(project)}/runs/stop`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ runs: [run], why, withdraw }),
-  });
-}
-
 /** Who looks at the page, and what they may do. @returns {Promise<import('./types.js').Me>} */
 export async function fetchMe() {
   return getJson('/me');
-}
-
-/** @param {string} project @param {string} run @param {string} tail of the path @param {Record<string, string|number|boolean>} query */
-function consolePath(project, run, tail, query) {
-  const params = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) if (value !== '') params.set(key, String(value));
-  return `${runPath(project, run)}/${tail}?${params}`;
-}
-
-/**
- * Lines of a run's output.
- * @param {string} project
- * @param {string} run
- * @param {{first: number, limit: number, writer: string}} query writer "": the one that is usually shown
- * @returns {Promise<import('./types.js').LogWindow>}
- */
-export async function fetchConsole(project, run, query) {
-  return getJson(consolePath(project, run, 'console', query));
-}
-
-/**
- * Search all of a run's output.
- * @param {string} project
- * @param {string} run
- * @param {{query: string, limit: number, writer: string}} query
- * @param {AbortSignal} [signal]
- * @returns {Promise<import('./types.js').LogMatches>}
- */
-export async function searchConsole(project, run, query, signal) {
-  return getJson(consolePath(project, run, 'console/search', query), signal);
-}
-
-/** Where the whole output can be downloaded. @param {string} project @param {string} run @param {string} writer */
-export function consoleTextUrl(project, run, writer) {
-  return API + consolePath(project, run, 'console.txt', { ansi: false, writer });
-}
-
-/** Where a kept file can be downloaded. @param {string} project @param {string} run @param {string} path */
-export function fileUrl(project, run, path) {
-  return `${API}${runPath(project, run)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
-}
-
-/** @param {string} project @param {string} run @param {string} path @param {AbortSignal} [signal] */
-export async function fetchFileText(project, run, path, signal) {
-  const url = `${runPath(project, run)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
-  return (await request(url, { signal })).text();
-}
-
-/** @returns {Promise<{status: string, version: string}>} */
-export async function fetchHealth() {
-  return getJson('/health');
 }

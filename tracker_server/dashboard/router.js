@@ -4,7 +4,9 @@ import { ROOT } from './api.js';
 
 /**
  * @typedef {{page: 'projects'} | {page: 'project', project: string} | {page: 'run', project: string, run: string}
- *   | {page: 'missing'}} Route
+ *   | {page: 'artifacts', project: string} | {page: 'artifact', project: string, name: string}
+ *   | {page: 'version', project: string, name: string, version: string}
+ *   | {page: 'alerts', project: string} | {page: 'registry'} | {page: 'model', model: string} | {page: 'missing'}} Route project "": all
  */
 
 /**
@@ -18,6 +20,12 @@ export function parsePath(path) {
     const names = parts.map(decodeURIComponent);
     if (names.length === 0) return { page: 'projects' };
     if (names[0] === 'p' && names.length === 2) return { page: 'project', project: names[1] };
+    if (names[0] === 'p' && names[2] === 'a') return artifactRoute(names[1], names.slice(3));
+    if (names[0] === 'alerts' && names.length === 1) return { page: 'alerts', project: '' };
+    if (names[0] === 'p' && names[2] === 'alerts' && names.length === 3) return { page: 'alerts', project: names[1] };
+    if (names[0] === 'artifacts' && names.length === 1) return { page: 'artifacts', project: '' };
+    if (names[0] === 'registry' && names.length === 1) return { page: 'registry' };
+    if (names[0] === 'registry' && names.length === 2) return { page: 'model', model: names[1] };
     if (names[0] === 'p' && names.length === 4 && names[2] === 'r') {
       return { page: 'run', project: names[1], run: names[3] };
     }
@@ -25,6 +33,13 @@ export function parsePath(path) {
     // A stray "%" is no address of ours.
   }
   return { page: 'missing' };
+}
+
+/** @param {string} project @param {string[]} names @returns {Route} */
+function artifactRoute(project, names) {
+  if (names.length === 0) return { page: 'artifacts', project };
+  if (names.length === 1) return { page: 'artifact', project, name: names[0] };
+  return names.length === 2 ? { page: 'version', project, name: names[0], version: names[1] } : { page: 'missing' };
 }
 
 const here = () => parsePath(location.pathname.slice(ROOT.length));
@@ -38,8 +53,11 @@ export const arrivals = signal(0);
 export const projectUrl = (project) => `${ROOT}/p/${encodeURIComponent(project)}`;
 /** @param {string} project @param {string} run */
 export const runUrl = (project, run) => `${projectUrl(project)}/r/${encodeURIComponent(run)}`;
-/** A run's page below the root of a server. @param {string} project @param {string} run */
-export const pagePath = (project, run) => `/p/${encodeURIComponent(project)}/r/${encodeURIComponent(run)}`;
+/** The artifacts of a project, or of all. @param {string} [project] */
+export const artifactsUrl = (project = '') => (project === '' ? `${ROOT}/artifacts` : `${projectUrl(project)}/a`);
+/** The alerts of a project, or of all. @param {string} [project] */
+export const alertsUrl = (project = '') => (project === '' ? `${ROOT}/alerts` : `${projectUrl(project)}/alerts`);
+export const registryUrl = () => `${ROOT}/registry`;
 export const homeUrl = () => `${ROOT}/`;
 /** An address of the server that is no page of this app. @param {string} path */
 export const rootUrl = (path) => ROOT + path;

@@ -68,7 +68,19 @@
  * @property {{project: string, run: string, step: number}|null} [forked_from] the run itself after a rewind
  * @property {{project: string, run: string, name: string, step: number}[]} [forks]
  * @property {{n_lines: number, n_left_out: number, writer: string|null, writers: string[]}} console writer: the one that is usually shown
+ * @property {MediaKey[]} [media] keys that it logged media under
+ * @property {Alert[]} [alerts] the oldest first
  * @typedef {RunRow & RunDetailPart} RunDetail
+ *
+ * @typedef {{key: string, kind: string, n_values: number, last_step: number}} MediaKey
+ * @typedef {{place: number, step: number, time_s: number, value: any}} MediaValue
+ * @typedef {{key: string, n_values: number, first_step: number, last_step: number, values: MediaValue[]}} MediaValues
+ * @typedef {'INFO'|'WARN'|'ERROR'} AlertLevel
+ * @typedef {{project: string, run: string, run_name: string, at_s: number, step: number, level: AlertLevel, title: string, text: string, writer: string}} Alert
+ * @typedef {{alerts: Alert[], n_matching: number, is_complete: boolean}} AlertList
+ * @typedef {{name: string, kind: 'number'|'text'|'boolean'|'time'|'media'|'other', type: string}} TableColumn
+ * @typedef {{columns: TableColumn[], n_rows: number, n_matching: number, first: number, shown_columns: number[], numbers: number[], rows: any[][]}} TablePage
+ * @typedef {{column: number, op: string, value?: string|number|boolean|null}} TableCondition
  *
  * @typedef {{by: string, why: string, at_s: number}} StopOrder
  *
@@ -165,7 +177,7 @@
  * @typedef {{n_lines: number, first: number, n_left_out: number, lines: LogLine[]}} LogWindow
  * @typedef {{n_matches: number, is_complete: boolean, matches: {number: number, text: string}[]}} LogMatches
  *
- * @typedef {'points'|'state'|'config'|'summary'|'new'|'console'|'system'|'environment'|'files'|'stop'|'archived'} ChangeKind
+ * @typedef {'points'|'state'|'config'|'summary'|'new'|'console'|'system'|'environment'|'files'|'stop'|'archived'|'alerts'} ChangeKind
  * @typedef {{project: string, run: string, kinds: ChangeKind[]}} Change
  *
  * @typedef {object} ChartRequest

@@ -14,6 +14,7 @@ from ..runs.filter_tree import Key
 from ..runs.metric_search import MetricRow
 from ..runs.run_details import RunDetails
 from ..runs.run_view import MetricView, RunView, flat, json_number
+from .media_models import AlertRow, MediaKeyRow, alert_row, media_key_rows
 from .run_relations import BranchRow, ForkRow, StopRow, SyncRow, WriterRow
 
 
@@ -84,6 +85,7 @@ class RunRow(msgspec.Struct, kw_only=True):
     notes: str
     host: str
     n_rows: int
+    n_alerts: int
     config: dict[str, Any]
     summary: dict[str, Any]
     attempt: int
@@ -179,7 +181,7 @@ class ConsoleState(msgspec.Struct):
 
 
 class RunDetail(RunRow, kw_only=True):
-    """One run with everything but its points and lines of output."""
+    """One run with everything but its points, lines of output and media; `files` leaves the files of media out."""
 
     config_nested: dict[str, Any]
     summary_nested: dict[str, Any]
@@ -188,6 +190,8 @@ class RunDetail(RunRow, kw_only=True):
     system_writers: list[str]
     environment: dict[str, Any]
     files: list[FileRow]
+    media: list[MediaKeyRow]
+    alerts: list[AlertRow]
     console: ConsoleState
     error: RunFailure | None
     signals: list[SignalRow]
@@ -286,6 +290,8 @@ def run_detail(
         system_writers=details.system_writers,
         environment=json_number(details.environment),
         files=[FileRow(file.path, file.size_bytes, file.kind, file.digest, file.saved_ns / 1e9) for file in files],
+        media=media_key_rows(details.media),
+        alerts=[alert_row(view.project, view.id, view.name, alert) for alert in details.alerts],
         console=ConsoleState(n_lines, view.n_console_left_out, details.console_writer, details.console_writers),
         signals=[SignalRow(signal.name, signal.writer, signal.at_ns / 1e9) for signal in view.signals],
         sessions=[
@@ -343,6 +349,7 @@ def _row_fields(view: RunView) -> dict[str, Any]:
         "notes": view.notes,
         "host": view.host,
         "n_rows": view.n_rows,
+        "n_alerts": view.n_alerts,
         "config": flat(view.config),
         "summary": flat(view.summary),
         "attempt": view.attempt,

@@ -51,7 +51,8 @@ def add_api_routes(routes: RouteTable, folder: LocalFolder, feed: ChangeFeed) ->
     @routes.add("GET", f"{PREFIX}/projects/{{project}}/runs/{{run_id}}", Action.READ, **documented(RunDetail))
     def run(project: str, run_id: str, request: Request, writer: str | None = None) -> Response:
         view, details = folder.run(project, run_id), folder.details(project, run_id, writer)
-        files, n_lines = folder.files(project, run_id), folder.console(project, run_id).n_lines()
+        files = folder.files(project, run_id, with_media=False)
+        n_lines = folder.console(project, run_id).n_lines()
         stop = standing_order(folder, view)
         reader = principal_of(request)
         forks = [fork for fork in forks_of(folder, project, run_id) if authorize(reader, Action.READ, fork.project)]

@@ -20,8 +20,16 @@ def add_page_routes(routes: RouteTable, dashboard: Dashboard) -> None:
     """Declare the pages' routes."""
 
     @routes.add("GET", "/", Action.READ, per_project=True, **_HIDDEN)
+    @routes.add("GET", "/alerts", Action.READ, per_project=True, **_HIDDEN)
     @routes.add("GET", "/p/{project}", Action.READ, **_HIDDEN)
+    @routes.add("GET", "/p/{project}/alerts", Action.READ, **_HIDDEN)
     @routes.add("GET", "/p/{project}/r/{run_id}", Action.READ, **_HIDDEN)
+    @routes.add("GET", "/artifacts", Action.READ, per_project=True, **_HIDDEN)
+    @routes.add("GET", "/p/{project}/a", Action.READ, **_HIDDEN)
+    @routes.add("GET", "/p/{project}/a/{name}", Action.READ, **_HIDDEN)
+    @routes.add("GET", "/p/{project}/a/{name}/{which}", Action.READ, **_HIDDEN)
+    @routes.add("GET", "/registry", Action.READ, per_project=True, **_HIDDEN)
+    @routes.add("GET", "/registry/{model}", Action.READ, per_project=True, **_HIDDEN)
     def page() -> Response:
         return HTMLResponse(dashboard.page(), headers={"Cache-Control": "no-cache"})
 

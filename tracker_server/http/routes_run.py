@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Annotated, BinaryIO
-from urllib.parse import quote
 
 from fastapi import Query
 from starlette.responses import Response, StreamingResponse
@@ -18,6 +17,7 @@ from ..query.folder import LocalFolder
 from ..query.run_console import RunConsole
 from .access import Action, RouteTable
 from .api_schema import documented
+from .file_reply import attachment_headers
 from .http_errors import json_response
 from .http_models import ConsolePage, ConsoleSearch, console_page, console_search
 
@@ -25,8 +25,6 @@ MAX_LINES = 10_000
 _MAX_NUMBER = 1 << 53
 _READ_BYTES = 1 << 20
 _SNIFFED_BYTES = 64 << 10
-# What others' files may do in a browser: nothing at all, were one to be opened as a page.
-_SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 Number = Annotated[int, Query(ge=0, le=_MAX_NUMBER)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LINES)]
@@ -61,7 +59,7 @@ def add_run_routes(routes: RouteTable, folder: LocalFolder, prefix: str) -> None
     def console_text(project: str, run_id: str, ansi: bool = False, writer: str | None = None) -> Response:
         output = folder.console(project, run_id, writer)
         return StreamingResponse(
-            _text_of(output, ansi), headers=_attachment(f"{run_id}.log"), media_type="text/plain; charset=utf-8"
+            _text_of(output, ansi), headers=attachment_headers(f"{run_id}.log"), media_type="text/plain; charset=utf-8"
         )
 
     @routes.add("GET", f"{run}/files/{{path:path}}", Action.READ, **documented(None))
@@ -95,7 +93,7 @@ def _file_reply(content: BinaryIO, path: str, inline: bool) -> Response:
     content.seek(0)
     is_shown = inline and _is_text(content.read(_SNIFFED_BYTES))
     content.seek(0)
-    headers = _attachment(path.rpartition("/")[2], "inline" if is_shown else "attachment")
+    headers = attachment_headers(path.rpartition("/")[2], "inline" if is_shown else "attachment")
     headers["Content-Length"] = str(size_bytes)
     media_type = "text/plain; charset=utf-8" if is_shown else "application/octet-stream"
     return StreamingResponse(pieces_of(content), headers=headers, media_type=media_type)
@@ -116,11 +114,3 @@ def _is_text(beginning: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(beginning) - 4 and len(beginning) == _SNIFFED_BYTES  # a character was cut in two
     return True
-
-
-def _attachment(name: str, disposition: str = "attachment") -> dict[str, str]:
-    return {
-        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='')}",
-        "Content-Security-Policy": _SANDBOX,
-        "Cache-Control": "no-store",
-    }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from ..artifacts.garbage_keeper import GarbageKeeper
 from ..catalog.trash_keeper import TrashKeeper
 from ..query.folder import LocalFolder
 from .events import ChangeFeed
@@ -45,6 +46,7 @@ class ServedFolder:
     port: int
     scheme = "http"
     _trash: TrashKeeper
+    _garbage: GarbageKeeper
     _server: AnnouncingServer
     _socket: socket.socket
     _thread: threading.Thread | None = None
@@ -59,6 +61,7 @@ class ServedFolder:
         """Serve in this thread until told to stop; Ctrl-C and SIGTERM do where this is the main thread."""
         self.feed.start()
         self._trash.start()
+        self._garbage.start()
         self._server.on_started = on_started
         try:
             self._server.run([self._socket])
@@ -78,6 +81,7 @@ class ServedFolder:
         self._server.should_exit = True
         self.feed.close()
         self._trash.close()
+        self._garbage.close()
         if self._thread is not None:
             self._thread.join(timeout_s)
 

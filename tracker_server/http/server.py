@@ -24,6 +24,7 @@ from tracker_core.paths import make_folder
 from tracker_core.settings import Settings, load_settings
 from tracker_core.sync.wire import JournalName, Order
 
+from ..artifacts.garbage_keeper import GarbageKeeper
 from ..catalog.decisions import by_me
 from ..catalog.stop_orders import orders_for
 from ..catalog.trash_keeper import TrashKeeper
@@ -45,6 +46,7 @@ from .request_limits import BodyBudget, OneLength, protocol_options
 from .request_log import RequestLog
 from .routes_api import PREFIX
 from .routes_sync import SyncService, add_sync_routes
+from .served_artifacts import ServedArtifacts
 from .served_folder import AnnouncingServer, ServedFolder, bind
 from .server_metrics import CONTENT_TYPE, ServerMetrics
 from .static_files import Dashboard, dashboard_folder
@@ -65,6 +67,7 @@ class ServerOptions:
         database_url: the PostgreSQL database that holds journals, index and catalog. Default: files of the folder.
         tls_certificate, tls_key: files in PEM. Default: plain HTTP.
         trusted_proxies: addresses whose X-Forwarded-For and -Proto count.
+        blobs_url: the object store that holds the bytes of artifacts. Default: blobs/ of the folder.
     """
 
     dir: str
@@ -74,6 +77,7 @@ class ServerOptions:
     tls_certificate: str | None = None
     tls_key: str | None = None
     trusted_proxies: Sequence[str] = ()
+    blobs_url: str | None = None
 
 
 def run_server_in_background(
@@ -127,6 +131,12 @@ class TrackerServer(ServedFolder):
 
     def _open(self, options: ServerOptions, settings: Settings) -> None:
         self.folder = open_folder(options.dir, options.database_url)
+        self.artifacts = ServedArtifacts(self.folder, options.blobs_url or settings.blobs_url)
+        try:
+            self.artifacts.check()
+        except UsageError:
+            self.folder.close()
+            raise
         make_folder(self.folder.path)
         self.server_id = _server_id(self.folder.path)
         self.keys = ApiKeys(self.folder.catalog.database)
@@ -139,6 +149,7 @@ class TrackerServer(ServedFolder):
         self.feed = ChangeFeed(self.folder)
         self.feed.on_look = self.metrics.note_look
         self._trash = TrashKeeper(self.folder, settings.trash_days)
+        self._garbage = GarbageKeeper(self.folder, self.artifacts.local)
         n_threads = _N_DATABASE_THREADS if self.folder.database.has_tail else _N_SYNC_THREADS
         self._executor = ThreadPoolExecutor(n_threads, thread_name_prefix="tracker-sync")
         self._sink: BlockSink = (
@@ -165,7 +176,7 @@ class TrackerServer(ServedFolder):
             add_watching_routes(routes, self)
 
         auth = KeyAuth(self.keys, [options.host, *settings.allowed_hosts])
-        app = make_app(self.folder, self.feed, auth, Dashboard(dashboard_folder()), declare)
+        app = make_app(self.folder, self.feed, auth, Dashboard(dashboard_folder()), self.artifacts, declare)
         app.add_middleware(RequestLog, metrics=self.metrics, sync_prefix=f"{PREFIX}/sync/")
         app.add_middleware(ForwardedHeaders, trusted=options.trusted_proxies)
         app.add_middleware(OneLength)
@@ -222,6 +233,7 @@ class TrackerServer(ServedFolder):
         self.stop(GRACE_S + 10.0)
         self._executor.shutdown()
         self._socket.close()
+        self.artifacts.close()
         self.folder.close()
 
 

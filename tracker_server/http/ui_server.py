@@ -12,11 +12,13 @@ import uvicorn
 from tracker_core.paths import make_folder
 from tracker_core.settings import load_settings
 
+from ..artifacts.garbage_keeper import GarbageKeeper
 from ..catalog.trash_keeper import TrashKeeper
 from ..query.open_folder import open_folder
 from .events import ChangeFeed
 from .http_app import make_app
 from .local_auth import LocalAuth, load_token, save_ui_file
+from .served_artifacts import ServedArtifacts
 from .served_folder import AnnouncingServer, ServedFolder, bind
 from .static_files import Dashboard, dashboard_folder
 
@@ -77,6 +79,7 @@ class UiServer(ServedFolder):
         port: int = DEFAULT_PORT,
         database_url: str | None = None,
     ) -> None:
+        settings = load_settings()
         self.folder = open_folder(dir, database_url)
         try:
             make_folder(self.folder.path)
@@ -86,12 +89,14 @@ class UiServer(ServedFolder):
         self._socket = bind(host, port, _PORTS_TRIED)
         self.host, self.port = self._socket.getsockname()[:2]
         ui_file = os.path.join(self.folder.path, "ui.json")
-        self.auth = LocalAuth(load_token(ui_file), [host, *load_settings().allowed_hosts])
+        self.auth = LocalAuth(load_token(ui_file), [host, *settings.allowed_hosts])
         save_ui_file(ui_file, self.auth.token, self.port)
         self.feed = ChangeFeed(self.folder)
-        self._trash = TrashKeeper(self.folder, load_settings().trash_days)
+        self._trash = TrashKeeper(self.folder, settings.trash_days)
         self.dashboard = Dashboard(dashboard_folder())
-        self.app = make_app(self.folder, self.feed, self.auth, self.dashboard)
+        self.artifacts = ServedArtifacts(self.folder, settings.blobs_url)
+        self._garbage = GarbageKeeper(self.folder, self.artifacts.local)
+        self.app = make_app(self.folder, self.feed, self.auth, self.dashboard, self.artifacts)
         config = uvicorn.Config(
             self.app,
             log_level="warning",
@@ -112,6 +117,7 @@ class UiServer(ServedFolder):
         """Stop serving, end all streams and let go of the folder."""
         self.stop(10.0)
         self._socket.close()
+        self.artifacts.close()
         self.folder.close()
 
 

@@ -9,6 +9,7 @@ import msgspec
 from tracker_core.journal_reader import Damage
 from tracker_core.records import (
     CLOSING_STATES,
+    Alert,
     Clock,
     Config,
     Console,
@@ -25,20 +26,27 @@ from tracker_core.records import (
 )
 
 from ..codec.chunk_codec import pack_bytes, unpack_bytes
+from .media_values import brief
 from .metric_fold import MetricFold, add_block
 from .nesting import check_depth
 from .row_blocks import OBJECT_CODE, RowBlock
 
 SYSTEM_PREFIX = "system/"
 _MAX_NOTES = 100
+MAX_ALERTS = 1000
+ALERT_LEVELS = ("INFO", "WARN", "ERROR")
+_MAX_TITLE_CHARS = 300
+_MAX_ALERT_CHARS = 4000
+_INT64_MAX = (1 << 63) - 1
 
 
 class ObjectFold(msgspec.Struct, array_like=True):
-    """The last value of a key that was logged with something other than a number."""
+    """The last value of a key that was logged with something other than a number; of media what `brief` keeps."""
 
     n: int
     last: Any
     last_sequence: int
+    last_step: int = 0
 
 
 class DamageNote(msgspec.Struct, array_like=True):
@@ -64,11 +72,22 @@ class ClockNote(msgspec.Struct, array_like=True):
     jumped_ns: int
 
 
+class AlertNote(msgspec.Struct, array_like=True):
+    """What the run said that people should know."""
+
+    at_ns: int
+    step: int
+    level: str
+    title: str
+    text: str
+
+
 class FoldDetails(msgspec.Struct):
     """What only a run's own page needs: kept packed, so that a list of very many runs opens at once."""
 
     system: dict[str, MetricFold] = {}
     environment: dict[str, Any] = {}
+    alerts: list[AlertNote] = []
 
 
 class JournalFold(msgspec.Struct, dict=True):
@@ -102,6 +121,7 @@ class JournalFold(msgspec.Struct, dict=True):
     has_system: bool = False
     n_console_left_out: int = 0
     packed_details: bytes = b""
+    n_alerts: int = 0
 
     def add_record(self, record: Record) -> str | None:
         """Take a record in. Returns the kind of change that it means to a viewer, such as state or config, or None.
@@ -143,6 +163,9 @@ class JournalFold(msgspec.Struct, dict=True):
                 return "console"
             case File():
                 return "files"
+            case Alert():
+                self._note_alert(record)
+                return "alerts"
         return self._take_trouble(record)
 
     def _take_trouble(self, record: Record) -> str | None:
@@ -174,7 +197,10 @@ class JournalFold(msgspec.Struct, dict=True):
         add_block(self.metrics, block)
         for index, code in enumerate(block.codes):
             if code == OBJECT_CODE:
-                self._see_object(block.keys[index], len(block), block.column(index)[-1], int(block.sequences[-1]))
+                last = ObjectFold(
+                    len(block), brief(block.column(index)[-1]), int(block.sequences[-1]), int(block.steps[-1])
+                )
+                self._see_object(block.keys[index], last)
 
     def add_damage(self, damage: Damage) -> None:
         """Note damage; beyond a bound only the loss goes on being counted, in the last note."""
@@ -220,14 +246,26 @@ class JournalFold(msgspec.Struct, dict=True):
         self.tags = self.tags if edit.tags is None else edit.tags
         self.notes = self.notes if edit.notes is None else edit.notes
 
-    def _see_object(self, key: str, n: int, value: Any, sequence: int) -> None:
+    def _note_alert(self, alert: Alert) -> None:
+        note = AlertNote(
+            max(-_INT64_MAX, min(alert.wall_time_ns, _INT64_MAX)),
+            max(-_INT64_MAX, min(alert.step, _INT64_MAX)),
+            alert.level if alert.level in ALERT_LEVELS else "INFO",
+            alert.title[:_MAX_TITLE_CHARS],
+            alert.text[:_MAX_ALERT_CHARS],
+        )
+        details = self._own_details()
+        details.alerts = [*details.alerts[1 - MAX_ALERTS :], note]
+        self.n_alerts = _added(self.n_alerts, 1)
+
+    def _see_object(self, key: str, found: ObjectFold) -> None:
         known = self.objects.get(key)
         if known is None:
-            self.objects[key] = ObjectFold(n, value, sequence)
+            self.objects[key] = found
             return
-        known.n += n
-        if sequence > known.last_sequence:
-            known.last, known.last_sequence = value, sequence
+        known.n += found.n
+        if found.last_sequence > known.last_sequence:
+            known.last, known.last_sequence, known.last_step = found.last, found.last_sequence, found.last_step
 
     def _see_time(self, wall_time_ns: int) -> None:
         self.first_ns = min(self.first_ns, wall_time_ns) if self.first_ns else wall_time_ns

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import urllib.parse
+from typing import TYPE_CHECKING
 
 from tracker_core.errors import UsageError
 from tracker_core.paths import FOLDER_NAME, check_project, project_dir_name
 
-from .journal_tail import JournalTail
+if TYPE_CHECKING:
+    from .journal_tail import JournalTail
 
 # What a server puts into its folder.
 SERVER_FILE = "server.json"

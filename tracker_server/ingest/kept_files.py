@@ -16,11 +16,13 @@ from tracker_core.records import File
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _INT64_MAX = (1 << 63) - 1
+# The kind of files that values of rows name.
+MEDIA = "media"
 
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """A file kept with a run. `path` is relative, with forward slashes; `kind` is file, code or diff."""
+    """A file kept with a run. `path` is relative, with forward slashes; `kind` is file, code, diff or `MEDIA`."""
 
     path: str
     digest: str

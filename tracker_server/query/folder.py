@@ -20,6 +20,7 @@ from ..ingest.journal_source import JournalSource
 from ..ingest.journal_tail import JournalTail
 from ..ingest.kept_files import KeptFile, latest_files
 from ..ingest.visible_journals import VisibleJournals
+from ..runs.run_alerts import AlertQuery, FoundAlert
 from ..runs.run_details import RunDetails, view_details
 from ..runs.run_states import JournalStatus
 from ..runs.run_view import RunView
@@ -29,17 +30,17 @@ from .folder_index import FolderIndex
 from .followed_run import Change, FolderLoad, FollowedRun, LiveEnvironments
 from .followed_runs import FollowedRuns, Kinds
 from .found_runs import Archived, FoundRuns
+from .journal_rows import rows_of_journal
 from .last_step import last_step
 from .metric_source import LineJournals, MetricSource, line_journals
 from .row_parts import RowPart, row_parts
-from .row_reader import Row, in_order, overlapping, rows_of_block, rows_of_chunk
+from .row_reader import Row
 from .run_console import RunConsole
 from .series import Series, join_parts
 
 __all__ = ["Change", "LocalFolder"]
 
 SEAL_BYTES = 1 << 20
-_ATTEMPTS = 3
 
 T = TypeVar("T")
 
@@ -131,6 +132,14 @@ class LocalFolder:
                 newest[project] = max(newest.get(project, 0), run.seen().updated_ns)
         return sorted(newest, key=lambda name: (-newest[name], name))
 
+    def live_alerts(self, query: AlertQuery) -> list[FoundAlert]:
+        """Return the alerts of the runs that the index does not hold, in no order."""
+        with self._lock:
+            of_runs = [(view, self._runs.live[view.project, view.id]) for view in self.live_runs(query.project)]
+            said = [(view, run) for view, run in of_runs if view.n_alerts]
+            alerts = [(view, alert) for view, run in said for alert in view_details(run.statuses()).alerts]
+        return [FoundAlert(view.project, view.id, alert) for view, alert in alerts]
+
     def runs(self, project: str | None = None) -> list[RunView]:
         """Return the runs of a project, or all, newest first."""
         with self._lock:
@@ -214,11 +223,19 @@ class LocalFolder:
             raise NotFoundError(f"run {project}/{run_id} has no writer {writer!r}; it has {writers}")
         return RunConsole(self._lock, self._index, tails)
 
-    def files(self, project: str, run_id: str) -> list[KeptFile]:
-        """Return the files kept with a run by all its writers, by path; of each the one saved last."""
+    def files(
+        self, project: str, run_id: str, media: Collection[str] | None = None, with_media: bool = True
+    ) -> list[KeptFile]:
+        """Return the files kept with a run by all its writers, by path; of each the one saved last.
+
+        Args:
+            project, run_id: the run.
+            media: only the media of these paths. Default: all files.
+            with_media: False leaves out what values of rows name, of which there may be very many.
+        """
         with self._lock:
             tails = self._known(project, run_id).tails_of("*")
-            return latest_files([file for tail in tails for file in self._index.files(tail)])
+            return latest_files([file for tail in tails for file in self._index.files(tail, media, with_media)])
 
     def series(self, project: str, run_id: str, key: str, writer: str | None = None) -> Series:
         """Return every point of a metric, in the order logged.
@@ -310,7 +327,7 @@ class LocalFolder:
             tails = _sampling_tails(run, writer) if is_system else run.tails_of(writer)
         wanted = None if keys is None else frozenset(keys)
         for tail in tails:
-            yield from self._rows_of_journal(tail, wanted, is_system)
+            yield from rows_of_journal(self._lock, self._index, tail, wanted, is_system)
 
     def parts(
         self, project: str, run_id: str, is_system: bool = False, from_journals: bool = False
@@ -352,31 +369,6 @@ class LocalFolder:
         if run is None:
             raise NotFoundError(f"{self.path} has no run {project}/{run_id}; `tracker runs` lists what is there")
         return run
-
-    def _rows_of_journal(self, tail: JournalTail, keys: frozenset[str] | None, is_system: bool) -> Iterator[Row]:
-        """Yield the rows of one journal, reading one overlapping run of sealed chunks at a time."""
-        reached = 0
-        for _ in range(_ATTEMPTS):
-            with self._lock:
-                sealed = self._index.keys_in_order(tail, is_system)
-                blocks = [block for block in tail.rows.blocks() if block.is_system == is_system]
-            is_whole = True
-            for chunk_ids, stop in overlapping([chunk for chunk in sealed.chunks if chunk[2] >= reached]):
-                with self._lock:
-                    chunks = [self._index.rows(chunk_id, sealed.build) for chunk_id in chunk_ids]
-                is_whole = None not in chunks
-                if not is_whole:
-                    break  # joined with others meanwhile, or lost
-                yield from in_order(rows_of_chunk(chunk, keys, reached) for chunk in chunks if chunk is not None)
-                reached = stop
-            if is_whole:
-                reached = max(reached, sealed.next_sequence)
-                break
-        else:
-            with self._lock:
-                # The index is lost or built anew again and again. The journal still has everything.
-                blocks = self._index.all_rows(tail, is_system)
-        yield from in_order(rows_of_block(block.between(reached, 1 << 62), keys) for block in blocks)
 
 
 def _one_writer(writer: str | None) -> str | None:

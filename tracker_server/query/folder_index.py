@@ -14,7 +14,7 @@ import msgspec
 from ..ingest.console_chunks import ConsoleLines
 from ..ingest.journal_source import JournalPath, JournalSource
 from ..ingest.journal_tail import CONTENT_ERRORS, JournalTail
-from ..ingest.kept_files import KeptFile
+from ..ingest.kept_files import MEDIA, KeptFile
 from ..ingest.row_blocks import RowBlock
 from ..ingest.tail_parts import parts_of, tail_pieces
 from ..runs.run_rows import RunRow
@@ -44,6 +44,7 @@ _RETRY_S = 30.0
 _KEEP_UP_S = 0.25
 
 T = TypeVar("T")
+P = TypeVar("P", SealedKeys, SealedConsole, SealedFiles)
 
 
 class FolderIndex:
@@ -285,15 +286,19 @@ class FolderIndex:
 
     def keys_in_order(self, tail: JournalTail, is_system: bool) -> SealedKeys:
         """Return the sealed chunks of a journal, such that there is no gap to what its tail holds."""
+        return self._sealed_part(tail, lambda name: self._reader.keys_in_order(name, is_system), SealedKeys)
+
+    def _sealed_part(self, tail: JournalTail, read: Callable[[str], P], nothing: Callable[[], P]) -> P:
+        """Return what is sealed of a journal, such that there is no gap to what its tail holds."""
         try:
-            found = self._reader.keys_in_order(tail.found.name, is_system)
-        except IndexUnreadableError:
-            found = SealedKeys()
+            found = read(tail.found.name)
+        except (IndexUnreadableError, ValueError):
+            found = nothing()
         if tail.is_outdated_in_index:
-            return SealedKeys()
+            return nothing()
         if found.next_sequence < tail.base_sequence:
             _read_whole(tail)
-            return SealedKeys()
+            return nothing()
         return found
 
     def all_rows(self, tail: JournalTail, is_system: bool) -> list[RowBlock]:
@@ -303,15 +308,7 @@ class FolderIndex:
 
     def console(self, tail: JournalTail) -> ConsoleLog:
         """Return where the lines of a journal's output are, such that none is missing between index and tail."""
-        try:
-            sealed = self._reader.console(tail.found.name)
-        except (IndexUnreadableError, ValueError):
-            sealed = SealedConsole()
-        if tail.is_outdated_in_index:
-            sealed = SealedConsole()
-        elif sealed.next_sequence < tail.base_sequence:
-            _read_whole(tail)
-            sealed = SealedConsole()
+        sealed = self._sealed_part(tail, self._reader.console, SealedConsole)
         return ConsoleLog([*self._sealed_pieces(sealed), *tail_pieces(tail, sealed.next_sequence)])
 
     def all_console(self, tail: JournalTail) -> ConsoleLog:
@@ -333,18 +330,15 @@ class FolderIndex:
             raise LostPieceError
         return lines
 
-    def files(self, tail: JournalTail) -> list[KeptFile]:
-        """Return every file that a journal says was kept, each time that it was."""
-        try:
-            sealed = self._reader.files(tail.found.name)
-        except IndexUnreadableError:
-            sealed = SealedFiles()
-        if tail.is_outdated_in_index:
-            sealed = SealedFiles()
-        elif sealed.next_sequence < tail.base_sequence:
-            _read_whole(tail)
-            sealed = SealedFiles()
-        return [*sealed.files, *(file for sequence, file in tail.files if sequence >= sealed.next_sequence)]
+    def files(self, tail: JournalTail, media: Collection[str] | None = None, with_media: bool = True) -> list[KeptFile]:
+        """Return every file that a journal says was kept, each time that it was; see `LocalFolder.files`."""
+        sealed = self._sealed_part(tail, lambda name: self._reader.files(name, media, with_media), SealedFiles)
+        new = [file for sequence, file in tail.files if sequence >= sealed.next_sequence]
+        if media is not None:
+            new = [file for file in new if file.kind == MEDIA and file.path in media]
+        elif not with_media:
+            new = [file for file in new if file.kind != MEDIA]
+        return [*sealed.files, *new]
 
     def rows(self, chunk_id: int, build: str, first: int = 0, n_columns: int | None = None) -> SealedRows | None:
         """Return (some metrics of) a chunk of this build, or None where that was lost meanwhile or is damaged."""

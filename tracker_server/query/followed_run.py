@@ -127,7 +127,8 @@ class FollowedRun:
     def row(self) -> RunRow:
         """Return the run as the index keeps it."""
         journals = [(tail.found.name, tail.size) for tail in self.tails.values()]
-        return RunRow(self.seen(), view_details(self.statuses()).environment, journals)
+        details = view_details(self.statuses())
+        return RunRow(self.seen(), details.environment, journals, details.alerts)
 
 
 def _is_at_rest(tail: JournalTail) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO
 
+from tracker_core.artifacts.source import ArtifactSource
 from tracker_core.control import StopOrder
 from tracker_core.settings import load_settings
 
@@ -14,15 +15,18 @@ from ..catalog.run_removal import Emptied, archive_runs, delete_runs, empty_tras
 from ..catalog.stop_orders import standing_order, stop_runs, withdraw_stops
 from ..ingest.kept_files import KeptFile, open_kept
 from ..runs.filter_tree import EVERY_RUN, Path
-from ..runs.run_details import RunDetails
+from ..runs.run_alerts import AlertPage, AlertQuery
+from ..runs.run_details import MediaKeyView, RunDetails
 from ..runs.run_groups import RunGroup
 from ..runs.run_search import Page, Place
 from ..runs.run_view import RunView
+from .alerts import find_alerts
 from .folder import LocalFolder
 from .found_runs import Archived
 from .row_parts import RowPart
 from .row_reader import Row
 from .run_console import RunConsole
+from .run_media import MediaPage, MediaQuery, media_page, run_media_keys
 from .run_queries import find_groups, find_part
 from .run_source import BuriedRun, RunQuery
 from .series import Series
@@ -37,10 +41,19 @@ class LocalRuns:
 
     def __init__(self, folder: LocalFolder) -> None:
         self.folder = folder
+        self._artifacts: ArtifactSource | None = None
 
     @property
     def place(self) -> str:
         return self.folder.path
+
+    @property
+    def artifacts(self) -> ArtifactSource:
+        if self._artifacts is None:
+            from ..artifacts.local_artifacts import LocalArtifacts
+
+            self._artifacts = LocalArtifacts.of(self.folder, blobs_url=load_settings().blobs_url)
+        return self._artifacts
 
     @property
     def trash_days(self) -> float | None:
@@ -50,6 +63,8 @@ class LocalRuns:
         self.folder.refresh()
 
     def close(self) -> None:
+        if self._artifacts is not None:
+            self._artifacts.close()
         self.folder.close()
 
     def projects(self) -> list[str]:
@@ -103,6 +118,15 @@ class LocalRuns:
 
     def files(self, project: str, run_id: str) -> list[KeptFile]:
         return self.folder.files(project, run_id)
+
+    def media_keys(self, project: str, run_id: str, writer: str | None = None) -> list[MediaKeyView]:
+        return run_media_keys(self.folder, project, run_id, writer)
+
+    def media(self, project: str, run_id: str, query: MediaQuery) -> MediaPage:
+        return media_page(self.folder, project, run_id, query)
+
+    def alerts(self, query: AlertQuery, first: int, limit: int) -> AlertPage:
+        return find_alerts(self.folder, query, first, limit)
 
     def open_file(self, project: str, run_id: str, digest: str) -> BinaryIO:
         return open_kept(self.folder.run_folder(self.folder.run(project, run_id)), digest)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ingest.journal_tail import JournalTail
 from ..ingest.metric_fold import MetricFold
-from ..ingest.row_blocks import RowBlock
+from ..ingest.row_blocks import OBJECT_CODE, RowBlock
 from ..runs.run_view import merged_folds
-from ..store.store_lines import Axis, Bounds, CellPart, Extent, SealedMetric
+from ..store.store_lines import Axis, Bounds, CellPart, Extent, ObjectChunk, SealedMetric
 from .series import PointPart
 
 _END = 1 << 62
@@ -48,6 +51,17 @@ def line_journals(run_id: str, tails: Sequence[JournalTail], key: str, is_system
     has_objects = not is_system and any(key in tail.fold.objects for tail in tails)
     names = tuple(tail.found.name for tail in tails)
     return LineJournals(run_id, names, merged_folds(folds).get(key), has_objects)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlaces:
+    """Where values are that are no numbers; all arrays int64[n]. `values` reads those at ascending places."""
+
+    journal: str
+    steps: NDArray[np.int64]
+    wall_time_ns: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    values: Callable[[Sequence[int]], list[Any]]
 
 
 class MetricSource:
@@ -100,6 +114,23 @@ class MetricSource:
                 found.setdefault(name, []).append(_part(block, column, axis))
         return found
 
+    def objects(self) -> list[ObjectPlaces]:
+        """Return where the values are that are no numbers: journal after journal, each in the order logged."""
+        found = [
+            ObjectPlaces(chunk.journal, chunk.steps, chunk.wall_time_ns, chunk.sequences, partial(self._values, chunk))
+            for chunk in self._sealed.objects()
+        ]
+        for name, block, column in self._blocks():
+            if block.codes[column] == OBJECT_CODE:
+                values = block.column(column)
+                steps, times = np.ascontiguousarray(block.steps), np.ascontiguousarray(block.wall_time_ns)
+                found.append(ObjectPlaces(name, steps, times, block.sequences, partial(_at, values)))
+        places = {tail.found.name: place for place, tail in enumerate(self._tails)}
+        return sorted(found, key=lambda part: (places[part.journal], int(part.sequences[0])))
+
+    def _values(self, chunk: ObjectChunk, places: Sequence[int]) -> list[Any]:
+        return self._sealed.object_values(chunk, places)
+
     def _blocks(self) -> Iterator[tuple[str, RowBlock, int]]:
         for tail in self._tails:
             name = tail.found.name
@@ -107,6 +138,10 @@ class MetricSource:
                 rest = block.between(self._sealed.next_sequences.get(name, 0), _END)
                 if len(rest):
                     yield name, rest, column
+
+
+def _at(values: NDArray[Any], places: Sequence[int]) -> list[Any]:
+    return [values[place] for place in places]
 
 
 def _part(block: RowBlock, column: int, axis: Axis) -> PointPart:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
+from tracker_core.artifacts.source import ArtifactSource
 from tracker_core.control import StopOrder
 
 from ..catalog.decisions import By, RunKey
@@ -16,7 +17,8 @@ from ..ingest.kept_files import KeptFile
 from ..runs.filter_mongo import order_of, tree_of_mongo
 from ..runs.filter_syntax import parse_filter
 from ..runs.filter_tree import EVERY_RUN, Filter, Path
-from ..runs.run_details import RunDetails
+from ..runs.run_alerts import AlertPage, AlertQuery
+from ..runs.run_details import MediaKeyView, RunDetails
 from ..runs.run_groups import RunGroup
 from ..runs.run_search import Page, Place, Search, search_of
 from ..runs.run_view import RunView
@@ -24,6 +26,7 @@ from .found_runs import Archived
 from .row_parts import RowPart
 from .row_reader import Row
 from .run_console import ConsoleMatches, ConsoleRow, ConsoleWindow
+from .run_media import MediaPage, MediaQuery
 from .series import Series
 
 
@@ -96,6 +99,10 @@ class RunSource(Protocol):
         """The path of the folder, or the address of the server."""
 
     @property
+    def artifacts(self) -> ArtifactSource:
+        """The artifacts of the same folder or server."""
+
+    @property
     def trash_days(self) -> float | None:
         """After how many days the trash is emptied by itself where a dashboard runs; 0 never, None unknown."""
 
@@ -139,6 +146,13 @@ class RunSource(Protocol):
 
     def console(self, project: str, run_id: str, writer: str | None = None) -> ConsoleSource: ...
     def files(self, project: str, run_id: str) -> list[KeptFile]: ...
+    def media_keys(self, project: str, run_id: str, writer: str | None = None) -> list[MediaKeyView]: ...
+
+    def media(self, project: str, run_id: str, query: MediaQuery) -> MediaPage:
+        """Return some values of a key; see `media_page`."""
+
+    def alerts(self, query: AlertQuery, first: int, limit: int) -> AlertPage:
+        """Return alerts, newest first; see `find_alerts`."""
 
     def open_file(self, project: str, run_id: str, digest: str) -> BinaryIO:
         """Open the bytes of a kept file; raises NotFoundError where they are gone."""

@@ -113,7 +113,10 @@ class ConsoleHead(msgspec.Struct):
 
 
 class Fault(msgspec.Struct):
-    """An error of the server. `kind` is usage, search, not_found, catalog, away, lost or fault."""
+    """An error of the server. `kind` is usage, search, not_found, catalog, away, lost, missing, damaged or fault.
+
+    `digests` are those of chunks that are missing or damaged.
+    """
 
     kind: str
     message: str = ""
@@ -122,6 +125,7 @@ class Fault(msgspec.Struct):
     expected: str = ""
     remedy: str = ""
     position: int | None = None
+    digests: list[bytes] = []
 
 
 class _RowsFrame(msgspec.Struct, array_like=True):

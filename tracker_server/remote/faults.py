@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tracker_core.artifacts.errors import DamagedChunkError, MissingChunksError
 from tracker_core.errors import NotFoundError, TrackerError, UsageError
 from tracker_core.remote.server_errors import ServerAwayError, ServerError
 
@@ -16,8 +17,19 @@ from .exact_wire import Fault
 
 # Stands for the place where the server has its runs; who asks knows it by the server's address.
 _PLACE = "\x00place\x00"
-KNOWN = (NotFoundError, UsageError, SearchError, CatalogError, LostPieceError, NotKeptError, DatabaseAwayError)
-_STATUSES = {"not_found": 404, "usage": 422, "search": 400}
+KNOWN = (
+    NotFoundError,
+    UsageError,
+    SearchError,
+    CatalogError,
+    LostPieceError,
+    NotKeptError,
+    DatabaseAwayError,
+    MissingChunksError,
+    DamagedChunkError,
+)
+_STATUSES = {"not_found": 404, "usage": 422, "search": 400, "missing": 409}
+_MAX_DIGESTS = 10_000
 _decoder = msgspec.msgpack.Decoder(Fault)
 
 
@@ -56,6 +68,10 @@ def error_of(content: bytes, address: str) -> Exception:
             return LostPieceError()
         case "away":
             return ServerAwayError(*parts)
+        case "missing":
+            return MissingChunksError(where, fault.digests)
+        case "damaged" if fault.digests:
+            return DamagedChunkError(where, fault.digests[0])
         case "fault":
             return ServerError(*parts)
     return _odd_fault(address)
@@ -69,6 +85,10 @@ def _fault_of(error: Exception) -> Fault:
         return Fault("not_found", str(error))
     if isinstance(error, LostPieceError):
         return Fault("lost")
+    if isinstance(error, MissingChunksError):
+        return Fault("missing", where=error.where, digests=sorted(error.digests)[:_MAX_DIGESTS])
+    if isinstance(error, DamagedChunkError):
+        return Fault("damaged", where=error.where, digests=[error.digest])
     if isinstance(error, (UsageError, SearchError, CatalogError)):
         kind = "search" if isinstance(error, SearchError) else "usage" if isinstance(error, UsageError) else "catalog"
         parts = (error.where, error.got, error.expected, error.remedy)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tracker_core.artifacts.source import ArtifactSource
 from tracker_core.control import StopOrder
 from tracker_core.errors import NotFoundError, UsageError
 from tracker_core.paths import check_project, check_run_id
@@ -22,10 +23,12 @@ from ..ingest.kept_files import KeptFile
 from ..query.found_runs import Archived
 from ..query.row_parts import RowPart
 from ..query.row_reader import Row
+from ..query.run_media import MediaPage, MediaQuery
 from ..query.run_source import BuriedRun, RunQuery
 from ..query.series import Series
 from ..runs.filter_tree import Path, format_path
-from ..runs.run_details import RunDetails
+from ..runs.run_alerts import AlertPage, AlertQuery
+from ..runs.run_details import MediaKeyView, RunDetails
 from ..runs.run_groups import RunGroup
 from ..runs.run_search import MAX_LIMIT, Page, Place
 from ..runs.run_view import RunView
@@ -73,6 +76,12 @@ class RemoteRuns:
     @property
     def place(self) -> str:
         return self._connection.address
+
+    @property
+    def artifacts(self) -> ArtifactSource:
+        from .remote_artifacts import RemoteArtifacts
+
+        return RemoteArtifacts(self._connection)
 
     @property
     def trash_days(self) -> float | None:
@@ -159,6 +168,18 @@ class RemoteRuns:
 
     def files(self, project: str, run_id: str) -> list[KeptFile]:
         return self.value(list[KeptFile], "GET", self._run(project, run_id, "/files"))
+
+    def media_keys(self, project: str, run_id: str, writer: str | None = None) -> list[MediaKeyView]:
+        path = self._run(project, run_id, "/media")
+        return self.value(list[MediaKeyView], "GET", path, {"writer": writer})
+
+    def media(self, project: str, run_id: str, query: MediaQuery) -> MediaPage:
+        path = self._run(project, run_id, "/media/values")
+        return self.value(MediaPage, "POST", path, body=encode(query))
+
+    def alerts(self, query: AlertQuery, first: int, limit: int) -> AlertPage:
+        path = self._project(query.project, "/alerts")
+        return self.value(AlertPage, "POST", path, body=encode((query, first, limit)))
 
     def open_file(self, project: str, run_id: str, digest: str) -> BinaryIO:
         path = _EXACT + self._run(project, run_id, f"/files/{quote(digest, safe='')}")

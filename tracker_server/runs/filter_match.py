@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from ..ingest.media_values import is_media
 from .filter_tree import (
     TIME_FIELDS,
     And,
@@ -88,7 +89,7 @@ def look_up(values: Mapping[Any, Any], key: str) -> Any:
     dot = key.find(".")
     while dot >= 0:
         inner = values.get(key[:dot])
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and not is_media(inner):
             found = look_up(inner, key[dot + 1 :])
             if found is not MISSING:
                 return found

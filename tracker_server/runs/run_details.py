@@ -9,7 +9,8 @@ import msgspec
 
 from tracker_core.metrics import MetricRules
 
-from ..ingest.fold import SYSTEM_PREFIX
+from ..ingest.fold import MAX_ALERTS, SYSTEM_PREFIX
+from ..ingest.media_values import kind_of
 from ..ingest.metric_fold import MetricFold
 from .run_states import (
     LAUNCHER_WRITER,
@@ -22,6 +23,26 @@ from .run_states import (
     writer_journals,
 )
 from .run_view import MetricView, merged_folds, metric_views
+
+
+class MediaKeyView(msgspec.Struct, frozen=True):
+    """A key that the run logged media or text under: the kind of its last value, and at how many places."""
+
+    key: str
+    kind: str
+    n_values: int
+    last_step: int
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """What the run said that people should know. `level` is INFO, WARN or ERROR."""
+
+    at_ns: int
+    step: int
+    level: str
+    title: str
+    text: str
+    writer: str
 
 
 class WriterView(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +74,8 @@ class RunDetails(msgspec.Struct, frozen=True, kw_only=True):
         system_writer, console_writer: whose are shown unless another is asked for; None where nobody recorded any.
         system_writers, console_writers: who recorded any.
         writers: every process of the run, the primary one first.
+        media: the keys that the primary writer logged media under, by name.
+        alerts: the latest of all writers, the oldest first.
     """
 
     environment: dict[str, Any]
@@ -62,6 +85,8 @@ class RunDetails(msgspec.Struct, frozen=True, kw_only=True):
     console_writer: str | None
     console_writers: list[str]
     writers: list[WriterView] = []
+    media: list[MediaKeyView] = []
+    alerts: list[AlertView] = []
 
 
 def view_details(journals: Sequence[JournalStatus], writer: str | None = None) -> RunDetails:
@@ -77,7 +102,32 @@ def view_details(journals: Sequence[JournalStatus], writer: str | None = None) -
         console_writer=next((journal.writer for journal in console if journal.fold.has_console), None),
         console_writers=_writers([journal for journal in shown if journal.fold.has_console]),
         writers=writer_views(shown),
+        media=media_keys(writer_journals(shown)),
+        alerts=alert_views(shown),
     )
+
+
+def media_keys(journals: Sequence[JournalStatus]) -> list[MediaKeyView]:
+    """Return the keys that journals of one writer have media or text under, by name."""
+    found: dict[str, MediaKeyView] = {}
+    for journal in journals:
+        for key, logged in journal.fold.objects.items():
+            kind = kind_of(logged.last)
+            if kind:
+                n_before = found[key].n_values if key in found else 0
+                found[key] = MediaKeyView(key, kind, n_before + logged.n, logged.last_step)
+    return [found[key] for key in sorted(found)]
+
+
+def alert_views(shown: Sequence[JournalStatus]) -> list[AlertView]:
+    """Return the latest alerts of one attempt, the oldest first."""
+    found = [
+        AlertView(note.at_ns, note.step, note.level, note.title, note.text, journal.writer)
+        for journal in shown
+        if journal.fold.n_alerts
+        for note in journal.fold.details().alerts
+    ]
+    return sorted(found, key=lambda alert: alert.at_ns)[-MAX_ALERTS:]
 
 
 def writer_views(shown: Sequence[JournalStatus]) -> list[WriterView]:

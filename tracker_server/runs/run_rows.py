@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..codec.chunk_bytes import pack_bytes, unpack_bytes
+from ..ingest.media_values import is_media
 from .filter_match import look_up, reader_of
 from .filter_tree import AGGREGATES, FIELDS, Field
+from .run_details import AlertView
 from .run_search import N_ITEMS, N_TEXT_CHARACTERS
 from .run_view import RunView
 
@@ -50,6 +52,7 @@ class RunRow:
     view: RunView
     environment: Mapping[str, Any]
     journals: Sequence[tuple[str, int]]
+    alerts: Sequence[AlertView] = ()
 
 
 class Stored(NamedTuple):
@@ -146,7 +149,7 @@ def _flat_keys(values: Mapping[Any, Any], prefix: str) -> Iterator[str]:
     for key, value in values.items():
         if isinstance(key, str):
             yield f"{prefix}{key}"
-            if isinstance(value, dict):
+            if isinstance(value, dict) and not is_media(value):
                 yield from _flat_keys(value, f"{prefix}{key}.")
 
 

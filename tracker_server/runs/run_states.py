@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracker_core.records import CLOSING_STATES, State
 
-from ..ingest.fold import DamageNote, JournalFold
+if TYPE_CHECKING:  # the catalog alone, which artifacts need, does without NumPy
+    from ..ingest.fold import DamageNote, JournalFold
 
 PRIMARY_WRITER = "main"
 # What `tracker run` writes as: it sees how the command ends, whatever happens to it.

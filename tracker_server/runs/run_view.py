@@ -12,6 +12,7 @@ import msgspec
 from tracker_core.metrics import MetricRules, MetricStats, logged_summary
 from tracker_core.records import RunError, Session, State
 
+from ..ingest.media_values import is_media
 from ..ingest.metric_fold import MetricFold, merge_metric
 from .run_states import (
     FINAL_STATES,
@@ -109,6 +110,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     clock_jumps: list[ClockJumpView]
     n_console_left_out: int
     n_unknown: int
+    n_alerts: int = 0
     config: dict[str, Any]
     summary: dict[str, Any]
     metrics: dict[str, MetricView]
@@ -172,6 +174,7 @@ def view_run(project: str, run_id: str, journals: Sequence[JournalStatus]) -> Ru
         clock_jumps=_clock_jumps(shown),
         n_console_left_out=sum(journal.fold.n_console_left_out for journal in shown),
         n_unknown=sum(journal.fold.n_unknown for journal in shown),
+        n_alerts=sum(journal.fold.n_alerts for journal in shown),
         config=merged_config(primary),
         summary=merged_summary(primary, metrics, rules),
         metrics=metric_views(metrics, rules),
@@ -378,7 +381,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not is_media(value):
             found.update(flat(value, f"{name}."))
         else:
             found[name] = json_number(value)

@@ -79,6 +79,7 @@ artifact = Table(
 )
 
 # `manifest` is the encoded manifest (tracker_core/artifacts/manifest.py). A deleted version keeps its row, without it.
+# What may be long is at the end: SQLite goes through all that stands before a column to get at it.
 artifact_version = Table(
     "artifact_version",
     metadata,
@@ -86,13 +87,9 @@ artifact_version = Table(
     Column("artifact_id", BigInteger, nullable=False),
     Column("ordinal", Integer, nullable=False),
     Column("digest", Text_C, nullable=False),
-    Column("manifest", LargeBinary),
     Column("size_bytes", BigInteger, nullable=False),
     Column("n_files", Integer, nullable=False),
     Column("n_references", Integer, nullable=False),
-    Column("tags_json", Text_C, nullable=False),
-    Column("description", Text_C, nullable=False),
-    Column("metadata_json", Text_C, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("committed_ns", BigInteger, nullable=False),
     Column("created_by", Text_C, nullable=False),
@@ -103,6 +100,10 @@ artifact_version = Table(
     Column("deleted_ns", BigInteger),
     Column("deleted_by", Text_C, nullable=False),
     Column("delete_reason", Text_C, nullable=False),
+    Column("tags_json", Text_C, nullable=False),
+    Column("description", Text_C, nullable=False),
+    Column("metadata_json", Text_C, nullable=False),
+    Column("manifest", LargeBinary),
     UniqueConstraint("artifact_id", "ordinal"),
     Index("artifact_version_by_digest", "artifact_id", "digest"),
     Index("artifact_version_by_run", "run_project", "run_id"),

@@ -1,7 +1,8 @@
 """Back a store up while it is at work, and put a backup in its place.
 
 A backup is a folder: `about.json` says what it is of; SQLite files are copies through SQLite's own online backup, a
-PostgreSQL database is what pg_dump writes. Journals and kept files are ordinary files, and not part of it.
+PostgreSQL database is what pg_dump writes. Packs of chunks are copied by `blobs/backup_packs`. Journals and kept files
+are ordinary files, and not part of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import msgspec
@@ -79,8 +80,13 @@ def read_about(source: str, kind: str) -> About:
     return about
 
 
-def back_up_files(folder: str, target: str) -> list[str]:
+def back_up_files(folder: str, target: str, and_then: Callable[[], object] | None = None) -> list[str]:
     """Copy the databases of a tracker folder while others write them.
+
+    Args:
+        folder: the tracker folder.
+        target: the folder of the backup.
+        and_then: called when they are copied, and before the backup counts as whole.
 
     Returns:
         The names of the files.
@@ -96,6 +102,8 @@ def back_up_files(folder: str, target: str) -> list[str]:
     begin_backup(target)
     for name in names:
         _copy(os.path.join(folder, name), os.path.join(target, name))
+    if and_then is not None:
+        and_then()
     end_backup(target, About("sqlite", "", time.time()))
     return names
 

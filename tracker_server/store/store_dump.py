@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -22,8 +22,13 @@ from .store_schema import journal
 _FILE = "database.dump"
 
 
-def back_up_database(database: PostgresIndex, target: str) -> int:
+def back_up_database(database: PostgresIndex, target: str, and_then: Callable[[], object] | None = None) -> int:
     """Write a database as it is at one moment into a new folder, while others use it.
+
+    Args:
+        database: the database.
+        target: the folder of the backup.
+        and_then: called when it is written, and before the backup counts as whole.
 
     Returns:
         The size in bytes.
@@ -39,6 +44,8 @@ def back_up_database(database: PostgresIndex, target: str) -> int:
     begin_backup(target)
     path = os.path.join(target, _FILE)
     _run([program, "--format=custom", "--compress=1", "--no-owner", "--file", path], database)
+    if and_then is not None:
+        and_then()
     end_backup(target, About("postgresql", version, time.time()))
     return os.path.getsize(path)
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, func, or_, select
 
 from ..charts.cells import CellTable, Ints, table_of
 from ..codec.cell_codec import decode_places, decode_times, decode_values
-from ..codec.chunk_codec import decode_column
+from ..codec.chunk_codec import decode_column, decode_objects
 from ..query.series import PointPart
 from .store_schema import cell_column, cell_rows, row_chunk, value_chunk
 
@@ -55,6 +56,17 @@ class CellPart:
     level: int
     table: CellTable
     times: tuple[Ints, Ints] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChunk:
+    """Where rows are that hold something other than numbers; all arrays int64[n], in the order logged."""
+
+    journal: str
+    value_id: int
+    steps: NDArray[np.int64]
+    wall_time_ns: NDArray[np.int64]
+    sequences: NDArray[np.int64]
 
 
 Decode = Callable[[tuple[int, str | int], bytes, int], NDArray[Any]]
@@ -174,6 +186,28 @@ class SealedMetric:
             self._decode((chunk_id, self._metric_id), data, n_rows),
             lambda: self._decode((chunk_id, "sequences"), sequences, n_rows),
         )
+
+    def objects(self) -> list[ObjectChunk]:
+        """Return where the values are that are no numbers, without the values."""
+        c, v = row_chunk.c, value_chunk.c
+        # Behind a checksum of four bytes a column says of what type it is.
+        query = self._of_chunks(v.value_id, v.journal_id, c.chunk_id, c.n_rows, c.steps, c.wall_times, c.sequences)
+        query = query.where(func.substr(v.data, 5, 1) == b"o").order_by(v.journal_id, c.first_sequence)
+        return [
+            ObjectChunk(
+                self._names[row.journal_id],
+                row.value_id,
+                self._decode((row.chunk_id, "steps"), row.steps, row.n_rows),
+                self._decode((row.chunk_id, "wall_times"), row.wall_times, row.n_rows),
+                self._decode((row.chunk_id, "sequences"), row.sequences, row.n_rows),
+            )
+            for row in self._rows(query)
+        ]
+
+    def object_values(self, chunk: ObjectChunk, places: Sequence[int]) -> list[Any]:
+        """Return the values of a chunk at these ascending places."""
+        query = select(value_chunk.c.data).where(value_chunk.c.value_id == chunk.value_id)
+        return decode_objects(self._rows(query)[0].data, len(chunk.steps), places)
 
     def _chunks(
         self,

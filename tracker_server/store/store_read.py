@@ -7,19 +7,19 @@ add exactly the rows that it has in memory from there on.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, or_, select
 from sqlalchemy.exc import DatabaseError
 
 from ..codec.chunk_codec import decode_column
 from ..ingest.console_chunks import ConsoleChunk, ConsoleLines, decode_lines, decode_numbers
-from ..ingest.kept_files import KeptFile
+from ..ingest.kept_files import MEDIA, KeptFile
 from ..query.series import SeriesPart
 from ..runs.run_view import RunView
 from .store_connection import IndexDatabase
@@ -257,8 +257,8 @@ class IndexReader:
             row = connection.execute(query).one_or_none()
             return None if row is None else decode_lines(ConsoleChunk(*row))
 
-    def files(self, path: str) -> SealedFiles:
-        """Return the files that a journal says were kept."""
+    def files(self, path: str, media: Collection[str] | None = None, with_media: bool = True) -> SealedFiles:
+        """Return the files that a journal says were kept; with `media` only the media of these paths."""
         found = SealedFiles()
         with self.transaction() as connection:
             names = {} if connection is None else self._journal_ids(connection, {path: found})
@@ -266,6 +266,10 @@ class IndexReader:
                 return found
             columns = [kept_file.c[field.name] for field in fields(KeptFile)]
             query = select(*columns).where(kept_file.c.journal_id.in_(list(names))).order_by(kept_file.c.file_id)
+            if media is not None:
+                query = query.where(kept_file.c.kind == MEDIA, kept_file.c.path.in_(sorted(media)))
+            elif not with_media:  # two ranges of an index: of media there may be very many
+                query = query.where(or_(kept_file.c.kind < MEDIA, kept_file.c.kind > MEDIA))
             found.files = [KeptFile(*row) for row in connection.execute(query)]
         return found
 

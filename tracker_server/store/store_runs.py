@@ -32,7 +32,8 @@ from ..runs.run_rows import (
     values_of,
 )
 from ..runs.run_view import RunView
-from .store_schema import run, run_content, run_key, run_metric, run_value
+from .store_alerts import insert_alerts
+from .store_schema import run, run_alert, run_content, run_key, run_metric, run_value
 from .store_sets import execute_rows, integer_set, text_set
 
 RunKey: TypeAlias = tuple[str, str]
@@ -81,6 +82,7 @@ def write_runs(connection: Connection, rows: Sequence[RunRow]) -> None:
         keys_of_run.setdefault(columns["run_pk"], []).append(key_ids[key])
     _insert_values(connection, [columns for _, columns in values])
     connection.execute(insert(run_content), [_content(row, run_pks, keys_of_run) for row in ordered])
+    insert_alerts(connection, [(run_pks[row.view.project, row.view.id], row.alerts) for row in ordered])
     _define_metrics(connection, ordered, key_ids)
 
 
@@ -254,7 +256,7 @@ def remove_runs(connection: Connection, keys: Iterable[RunKey]) -> None:
         for table in (run_value, run_metric):
             at = (table.c.key_id == bindparam("of_key")) & (table.c.run_pk == bindparam("of_run"))
             execute_rows(connection, delete(table).where(at), places)
-        for table in (run_content, run):
+        for table in (run_content, run_alert, run):
             connection.execute(delete(table).where(table.c.run_pk.in_(part)))
 
 

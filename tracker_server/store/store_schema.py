@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from .store_text import Text_C
 
-INDEX_VERSION = "6"
+INDEX_VERSION = "7"
 
 metadata = MetaData()
 
@@ -124,7 +124,7 @@ kept_file = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("kind", String, nullable=False),
     Column("saved_ns", BigInteger, nullable=False),
-    Index("kept_file_by_journal", "journal_id"),
+    Index("kept_file_by_kind", "journal_id", "kind", "path"),
 )
 
 # Journals that arrive at a database in blocks: what of them is not sealed yet, and who seals it. Bytes before
@@ -177,6 +177,21 @@ run = Table(
     Column("updated_ns", BigInteger, nullable=False),
     Column("journals", LargeBinary, nullable=False),
     UniqueConstraint("project", "run_id"),
+)
+
+# What settled runs said that people should know. `number` counts those of a run, the oldest first.
+run_alert = Table(
+    "run_alert",
+    metadata,
+    Column("run_pk", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("level", String, nullable=False),
+    Column("title", PLAIN_TEXT, nullable=False),
+    Column("text", PLAIN_TEXT, nullable=False),
+    Column("writer", PLAIN_TEXT, nullable=False),
+    Index("run_alert_by_time", "at_ns"),
 )
 
 # A run as its readers see it, its environment, and the ids of its keys in `run_value` and `run_metric`; packed.

@@ -51,7 +51,7 @@ def test_command_machine_packages_and_repository_are_recorded(tmp_path: Path, mo
     root = make_repository(tmp_path / "r")
     (root / "a.txt").write_text("changed\n")
     monkeypatch.chdir(root)
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(root / "b.txt"))
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(root / "b.txt"), raising=False)
     captured = Captured(tmp_path / ".tracker")
     values = captured.values
     expected = {"command", "program", "cwd", "user", "host", "python", "os", "cpu", "memory_bytes", "packages", "git"}
@@ -79,7 +79,7 @@ def test_without_git_nothing_of_the_repository_is_read(tmp_path: Path, monkeypat
 def test_save_code_keeps_the_source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_repository(tmp_path / "r", **{"src/model.py": "x = 1\n"})
     monkeypatch.chdir(root)
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(root / "src/model.py"))
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(root / "src/model.py"), raising=False)
     assert "code/src/model.py" in Captured(tmp_path / ".tracker", save_code=True).files
 
 

@@ -9,6 +9,7 @@ import { groupBy, pinnedColumns, tableColumns, updateView } from '../state/view.
 import { html, useEffect, useState } from '../ui.js';
 import { openDialog } from './dialog.js';
 import { Icon } from './icons.js';
+import './more_icons.js';
 
 /** @typedef {import('../types.js').ColumnInfo} ColumnInfo */
 

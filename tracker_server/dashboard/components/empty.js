@@ -41,6 +41,6 @@ export function ErrorNote({ error, what = '' }) {
 
 /** Grey bars in the place of rows still to come. @param {{rows: number}} props */
 export function Skeleton({ rows }) {
-  return html`<div class="skeleton" aria-busy="true" aria-label="Loading">
+  return html`<div class="skeleton" role="img" aria-busy="true" aria-label="Loading">
     ${Array.from({ length: rows }, (_, index) => html`<span style=${`width:${85 - ((index * 17) % 40)}%`}></span>`)}</div>`;
 }

@@ -5,7 +5,7 @@ const KEYS = [
   ['/', 'Filter runs; search the log'], ['j  k', 'Next, previous run'], ['Enter', 'Open the run'], ['h', 'Hide or show the run'],
   ['o', 'Show only the run'], ['t', 'Run list as full table, and back'], ['z', 'Undo the last zoom'],
   ['f', 'Log: stay at the end'], ['g  G', 'Log: go to its begin, its end'],
-  ['g r', 'Go to the runs of the project'], ['g p', 'Go to projects'], ['?', 'This help'],
+  ['g r', 'Go to the runs of the project'], ['g p', 'Go to projects'], ['g a', 'Go to artifacts'], ['g m', 'Go to the registry'], ['g n', 'Go to alerts'], ['[  ]', 'Media, tables, plots: step before, after'], ['?', 'This help'],
 ];
 
 const FILTER_EXAMPLES = [

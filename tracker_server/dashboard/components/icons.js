@@ -6,6 +6,8 @@ import { html } from '../ui.js';
 const PATHS = {
   logo: 'M2 12.5 5.5 7l3 3L14 3.5M10.5 3.5H14V7',
   projects: 'M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5H9zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5H9z',
+  artifacts: 'M8 1.8l5.5 3v6.4L8 14.2l-5.5-3V4.8zM2.5 4.8L8 7.8l5.5-3M8 7.8v6.4',
+  registry: 'M8 1.8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM6.6 5.8l1 1 1.9-1.9M5.5 9.3L4.5 14.2 8 12.4l3.5 1.8-1-4.9',
   eye: 'M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4z',
   eyeOff: 'M2.5 2.5l11 11M6.4 3.8A6 6 0 0 1 8 3.5c4 0 6.5 4.5 6.5 4.5a11 11 0 0 1-1.7 2.2M4 4.9A11 11 0 0 0 1.5 8S4 12.5 8 12.5a6 6 0 0 0 3.2-.9',
   sun: 'M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 1.2v1.3M8 13.5v1.3M1.2 8h1.3M13.5 8h1.3M3.2 3.2l.9.9M11.9 11.9l.9.9M3.2 12.8l.9-.9M11.9 4.1l.9-.9',
@@ -23,23 +25,22 @@ const PATHS = {
   sortDown: 'M8 4v8M5 9l3 3 3-3',
   check: 'M3 8.5l3.5 3.5L13 4.5',
   zoomOut: 'M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.5 10.5l3 3M5 7h4',
-  stop: 'M3.5 3.5h9v9h-9z',
   signOut: 'M6.5 2.5h-4v11h4M7 8h6.5M10.5 5l3 3-3 3',
   warn: 'M8 2.5l6 11H2zM8 6.5v3.5M8 12v.01',
-  download: 'M8 2.5v7.5M4.8 7L8 10.2 11.2 7M3 13.5h10',
-  clock: 'M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM8 4.5V8l2.4 1.6',
-  wrap: 'M2.5 4h11M2.5 8h9a2 2 0 0 1 0 4.2H8M9.6 10.4L7.8 12.2l1.8 1.8M2.5 12h2.5',
-  follow: 'M4 3.5l4 4 4-4M4 8.5l4 4 4-4',
-  file: 'M4 1.8h5l3 3v9.4H4zM9 1.8v3h3',
-  up: 'M8 12.5v-9M4.5 7L8 3.5 11.5 7',
-  down: 'M8 3.5v9M4.5 9L8 12.5 11.5 9',
-  external: 'M9.5 2.5h4v4M13.5 2.5L8 8M11.5 9.5v4h-9v-9h4',
   columns: 'M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10',
   group: 'M2.5 3.5h11M5.5 8h8M5.5 12.5h8M2.5 3.5v9M2.5 8h1M2.5 12.5h1',
-  pin: 'M6 2.5h4M6.6 2.5v4L4.5 9h7L9.4 6.5v-4M8 9v4.5',
-  grip: 'M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01',
+  back: 'M10 4l-4 4 4 4',
+  play: 'M4.5 3v10l8-5z',
+  error: 'M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM8 4.5v4.2M8 11.2v.05',
+  info: 'M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM8 7.3v4M8 4.8v.05',
+  filter: 'M2.5 3.5h11L9.5 8.5v4l-3 1.5V8.5z',
+  bell: 'M8 2a4 4 0 0 0-4 4c0 4-1.5 5-1.5 5.5h11C13.5 11 12 10 12 6a4 4 0 0 0-4-4zM6.5 13.8a1.7 1.7 0 0 0 3 0M8 2v-.8',
+  table: 'M2.5 3h11v10h-11zM2.5 6.3h11M2.5 9.6h11M6.5 6.3V13',
   copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3',
 };
+
+/** Those of pages that are loaded later come with them. @param {Record<string, string>} paths */
+export const addIcons = (paths) => Object.assign(PATHS, paths);
 
 /** @param {{name: string, size?: number}} props */
 export function Icon({ name, size = 16 }) {

@@ -1,10 +1,10 @@
 /** The frame of every page: icon rail, top bar with breadcrumb, live dot and link button. */
 import { serverState } from '../api.js';
 import { liveState } from '../events.js';
-import { homeUrl, projectUrl, rootUrl } from '../router.js';
+import { alertsUrl, artifactsUrl, homeUrl, projectUrl, registryUrl, rootUrl, route } from '../router.js';
 import { me } from '../state/me.js';
 import { chooseTheme, themeChoice } from '../state/preferences.js';
-import { html } from '../ui.js';
+import { html, signal } from '../ui.js';
 import { CopyButton } from './copy_button.js';
 import { DialogHost, openHelp } from './dialog.js';
 import { Icon } from './icons.js';
@@ -25,14 +25,20 @@ const SCOPE_TEXT = {
   read: 'look at runs, and change nothing', write: 'send, stop and change runs', admin: 'do everything',
 };
 
-/** @param {{crumbs: {label: string, url?: string}[], isOnProjects?: boolean, children: any}} props */
-export function Shell({ crumbs, isOnProjects = false, children }) {
+/** @typedef {'projects'|'artifacts'|'registry'|'alerts'|''} Place where in the rail a page belongs */
+
+/** @param {{crumbs: {label: string, url?: string}[], place?: Place, children: any}} props */
+export function Shell({ crumbs, place = '', children }) {
+  const here = route.value;
+  const project = here.page === 'project' || here.page === 'run' ? here.project : '';
   return html`
     <a class="skip" href="#main">Skip to content</a>
     <nav class="rail" aria-label="Main">
       <a class="rail-item rail-logo" href=${homeUrl()} title="Tracker" aria-label="Tracker, home"><${Icon} name="logo" size=${20} /></a>
-      <a class="rail-item" href=${homeUrl()} title="Projects" aria-label="Projects" aria-current=${isOnProjects ? 'page' : undefined}>
-        <${Icon} name="projects" size=${18} /></a>
+      <${RailLink} href=${homeUrl()} label="Projects" icon="projects" isHere=${place === 'projects'} />
+      <${RailLink} href=${artifactsUrl(project)} label="Artifacts" icon="artifacts" isHere=${place === 'artifacts'} />
+      <${RailLink} href=${registryUrl()} label="Registry" icon="registry" isHere=${place === 'registry'} />
+      <${LazyBell} isHere=${place === 'alerts'} />
       <span class="rail-space"></span>
       <${ThemeButton} />
       <button class="rail-item" title="Keys (?)" aria-label="Keyboard help" onClick=${openHelp}><${Icon} name="help" size=${18} /></button>
@@ -47,6 +53,21 @@ export function Shell({ crumbs, isOnProjects = false, children }) {
     </header>
     <main id="main" tabindex="-1">${children}</main>
     <${DialogHost} />`;
+}
+
+const bell = signal(/** @type {any} */ (null));
+/** How many alerts are new is no part of the first view. */
+export const loadBell = async () => { bell.value = (await import('./bell.js')).Bell; };
+
+/** @param {{isHere: boolean}} props */
+function LazyBell({ isHere }) {
+  return bell.value ? html`<${bell.value} isHere=${isHere} />` : html`<${RailLink} href=${alertsUrl()} label="Alerts" icon="bell" isHere=${isHere} />`;
+}
+
+/** @param {{href: string, label: string, icon: string, isHere: boolean}} props */
+function RailLink({ href, label, icon, isHere }) {
+  return html`<a class="rail-item" href=${href} title=${label} aria-label=${label} aria-current=${isHere ? 'page' : undefined}>
+    <${Icon} name=${icon} size=${18} /></a>`;
 }
 
 function ThemeButton() {

@@ -1,5 +1,5 @@
 /** Ask a run to stop: a button with a confirmation, and what became of the order. */
-import { stopRun } from '../api.js';
+import { stopRun } from '../run_api.js';
 import { formatTime } from '../logic/format.js';
 import { askedBy } from '../logic/states.js';
 import { mayChange } from '../state/me.js';

@@ -130,7 +130,9 @@ export function formatValue(value) {
   if (typeof value === 'number') return formatNumber(value);
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean') return value ? 'true' : 'false';
-  return JSON.stringify(value);
+  // Media are told by their kind: a list has no room for more.
+  const { _type: kind } = /** @type {{_type?: unknown}} */ (value);
+  return typeof kind === 'string' ? kind : JSON.stringify(value);
 }
 
 /**

@@ -36,6 +36,10 @@
  * @property {string} line of the log: "120" or "120-140", counted from 1
  * @property {string} find searched in the log
  * @property {string} writer whose log is shown; "" is the usual one
+ * @property {string} step of all media, tables and plots: a number; "" is the latest
+ * @property {string} keys text over the keys of media, tables and plots
+ * @property {string} against id of the run that media are compared with, or ""
+ * @property {string} table key of the table that is shown; "" is the first one
  */
 
 /** @type {Readonly<ViewState>} */
@@ -44,7 +48,7 @@ export const DEFAULT_VIEW = Object.freeze({
   hidden: Object.freeze([]), zoom: null, panels: '', logY: Object.freeze([]), clipped: Object.freeze([]), columns: Object.freeze([]),
   tableColumns: Object.freeze([]), pinned: Object.freeze([]), groupBy: Object.freeze([]), band: 'std',
   isTable: false, tab: 'charts', systemX: 'relative_time', systemZoom: null, systemBy: '', systemWriter: '', codePart: '', file: '',
-  line: '', find: '', writer: '',
+  line: '', find: '', writer: '', step: '', keys: '', against: '', table: '',
 });
 
 export const MAX_SMOOTHING = 0.999;
@@ -64,7 +68,7 @@ export const BANDS = Object.freeze([['std', 'mean ± std'], ['sem', 'mean ± sta
 /** What is remembered of a project's page, and comes back when it is opened anew. */
 const KEPT = /** @type {const} */ (['filter', 'sort', 'lines', 'columns', 'tableColumns', 'pinned', 'groupBy', 'band']);
 const X_KINDS = new Set(['step', 'relative_time', 'wall_time']);
-export const TABS = Object.freeze(['charts', 'system', 'logs', 'code', 'config', 'summary', 'overview']);
+export const TABS = Object.freeze(['charts', 'media', 'tables', 'plots', 'alerts', 'artifacts', 'system', 'logs', 'code', 'config', 'summary', 'overview']);
 const CODE_PARTS = ['changes', 'files', 'packages'];
 
 /**
@@ -107,6 +111,10 @@ export function parseView(query) {
     line: formatLines(parseLines(params.get('line') ?? '')),
     find: params.get('find') ?? '',
     writer: params.get('writer') ?? '',
+    step: /^-?\d{1,19}$/.test(params.get('step') ?? '') ? params.get('step') ?? '' : '',
+    keys: params.get('keys') ?? '',
+    against: params.get('against') ?? '',
+    table: params.get('logged') ?? '',
   };
 }
 
@@ -164,6 +172,10 @@ export function formatView(view) {
   put('line', view.line, '');
   put('find', view.find, '');
   put('writer', view.writer, '');
+  put('step', view.step, '');
+  put('keys', view.keys, '');
+  put('against', view.against, '');
+  put('logged', view.table, '');
   const text = params.toString();
   return text === '' ? '' : `?${text}`;
 }

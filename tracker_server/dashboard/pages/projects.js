@@ -39,7 +39,7 @@ export function ProjectsPage() {
     document.title = 'Projects · Tracker';
     return () => stops.forEach((stop) => stop());
   }, []);
-  return html`<${Shell} crumbs=${[{ label: 'Projects' }]} isOnProjects>
+  return html`<${Shell} crumbs=${[{ label: 'Projects' }]} place="projects">
     <div class="page"><${Body} /></div><//>`;
 }
 

@@ -1,9 +1,11 @@
 /** One run: header, and its tabs. Those that need much code bring it when they are opened. */
 import { ApiError, fetchRun } from '../api.js';
 import { runScope } from '../charts/panel_controller.js';
+import { AlertBanner } from '../components/alert_banner.js';
 import { ChartWall } from '../components/chart_wall.js';
 import { EmptySnippet, EmptyText, ErrorNote, Skeleton } from '../components/empty.js';
 import { Icon, StateBadge, Swatch } from '../components/icons.js';
+import '../components/more_icons.js';
 import { bindKeys } from '../components/keyboard.js';
 import { StopRun } from '../components/stop_run.js';
 import { Tags } from '../components/run_cells.js';
@@ -11,6 +13,7 @@ import { Shell, homeCrumb, projectCrumb } from '../components/shell.js';
 import { Toolbar } from '../components/toolbar.js';
 import { liveState, onChanges } from '../events.js';
 import { slotStyle } from '../logic/colours.js';
+import { keysOf } from '../logic/media.js';
 import { formatDuration, formatNumber, formatTime, plural } from '../logic/format.js';
 import { lostWriters } from '../logic/run_writers.js';
 import { describeState, troubleText } from '../logic/states.js';
@@ -28,13 +31,28 @@ import { KeyValues, RunErrorNote } from './run_details.js';
 const REFRESH_GAP_MS = 700;
 const SYNC_LOOK_MS = 3000;
 const LABELS = /** @type {Record<string, string>} */ ({
-  charts: 'Charts', system: 'System', logs: 'Logs', code: 'Code', config: 'Config', summary: 'Summary', overview: 'Overview',
+  charts: 'Charts', media: 'Media', tables: 'Tables', plots: 'Plots', alerts: 'Alerts', artifacts: 'Artifacts', system: 'System', logs: 'Logs', code: 'Code', config: 'Config', summary: 'Summary', overview: 'Overview',
 });
 /** Tabs that fill the window and scroll inside. */
-const FULL_HEIGHT = new Set(['logs']);
+const FULL_HEIGHT = new Set(['logs', 'tables']);
+/** Tabs that a run has only where it logged something for them. @type {Record<string, (run: RunDetail) => number>} */
+const COUNTED = {
+  media: (run) => keysOf(run.media ?? [], 'media').length,
+  tables: (run) => keysOf(run.media ?? [], 'tables').length,
+  plots: (run) => keysOf(run.media ?? [], 'plots').length,
+  alerts: (run) => run.alerts?.length ?? 0,
+};
+
+/** @param {RunDetail} run @returns {string[]} */
+const tabsOf = (run) => TABS.filter((key) => key === tab.value || !COUNTED[key] || COUNTED[key](run) > 0);
 
 /** @type {Record<string, () => Promise<any>>} the component of a tab; written out, so that each file is found by tools */
 const LOADERS = {
+  media: async () => (await import('./run_media.js')).MediaTab,
+  tables: async () => (await import('./run_tables.js')).TablesTab,
+  plots: async () => (await import('./run_plots.js')).PlotsTab,
+  alerts: async () => (await import('./run_alerts.js')).AlertsTab,
+  artifacts: async () => (await import('./run_artifacts.js')).ArtifactsTab,
   system: async () => (await import('./run_system.js')).SystemTab,
   logs: async () => (await import('./run_logs.js')).LogsTab,
   code: async () => (await import('./run_code.js')).CodeTab,
@@ -120,7 +138,8 @@ function Loaded({ run }) {
   const hasError = run.error && (now === 'charts' || now === 'overview');
   return html`<div class=${FULL_HEIGHT.has(now) ? 'run-page is-full' : 'run-page'}>
     <${Header} run=${run} />
-    <div class="tabs" role="tablist" aria-label="Parts of the run" onKeyDown=${moveTab}>${TABS.map((key) => html`<button role="tab" id=${`tab-${key}`}
+    ${now !== 'alerts' && html`<${AlertBanner} run=${run} />`}
+    <div class="tabs" role="tablist" aria-label="Parts of the run" onKeyDown=${(/** @type {KeyboardEvent} */ event) => moveTab(event, tabsOf(run))}>${tabsOf(run).map((key) => html`<button role="tab" id=${`tab-${key}`}
       aria-selected=${key === now} tabindex=${key === now ? 0 : -1} aria-controls="tab-body" onClick=${() => updateView({ tab: key })}>${LABELS[key]}${tabCount(key, run)}</button>`)}</div>
     <div id="tab-body" class=${`tab-body tab-${now}`} role="tabpanel" aria-labelledby=${`tab-${now}`}>
       ${hasError && html`<${RunErrorNote} error=${run.error} exitCode=${run.exit_code} />`}
@@ -131,18 +150,18 @@ function Loaded({ run }) {
     </div></div>`;
 }
 
-/** The arrow keys go from tab to tab. @param {KeyboardEvent} event */
-function moveTab(event) {
+/** The arrow keys go from tab to tab. @param {KeyboardEvent} event @param {string[]} tabs */
+function moveTab(event, tabs) {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (by === undefined) return;
-  const next = TABS[(TABS.indexOf(tab.peek()) + by + TABS.length) % TABS.length];
+  const next = tabs[(tabs.indexOf(tab.peek()) + by + tabs.length) % tabs.length];
   updateView({ tab: next });
   document.getElementById(`tab-${next}`)?.focus();
 }
 
 /** @param {string} key @param {RunDetail} run */
 function tabCount(key, run) {
-  const n = { config: Object.keys(run.config).length, summary: Object.keys(run.summary).length }[key] ?? 0;
+  const n = COUNTED[key]?.(run) ?? { config: Object.keys(run.config).length, summary: Object.keys(run.summary).length }[key] ?? 0;
   return n > 0 ? html` <span class="count">${n}</span>` : '';
 }
 

@@ -1,5 +1,5 @@
 /** The code tab: the command, the commit, what was not committed, the kept source, the packages. */
-import { fileUrl } from '../api.js';
+import { fileUrl } from '../run_api.js';
 import { CodeView } from '../components/code_view.js';
 import { CopyButton } from '../components/copy_button.js';
 import { DiffView } from '../components/diff_view.js';

@@ -2,6 +2,7 @@
 import { Icon } from '../components/icons.js';
 import { formatValue } from '../logic/format.js';
 import { fromWire } from '../logic/columns.js';
+import { describeMedia, isMedia, kindOf, tabOf } from '../logic/media.js';
 import { html, useState } from '../ui.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */
@@ -29,7 +30,8 @@ export function KeyValues({ values, noun, hint }) {
       onInput=${(/** @type {any} */ event) => setQuery(event.currentTarget.value)} /></label>
     <table class="kv-table"><tbody>${rows.map(({ key, value }) => html`<tr key=${key}><th scope="row">${key}</th>
       <td class=${typeof value === 'number' ? 'is-number' : ''} title=${typeof value === 'number' ? String(value) : ''}>
-        ${typeof value === 'object' && value !== null ? JSON.stringify(value) : exact(value)}</td></tr>`)}</tbody></table>
+        ${isMedia(value) ? html`<a class="media-link" href=${`?tab=${tabOf(kindOf(value))}&${kindOf(value) === 'table' ? 'logged' : 'keys'}=${encodeURIComponent(key)}`}>${describeMedia(value)}</a>`
+    : typeof value === 'object' && value !== null ? JSON.stringify(value) : exact(value)}</td></tr>`)}</tbody></table>
     ${rows.length === 0 && html`<p class="muted">Nothing here has “${query}” in it.</p>`}
   </div>`;
 }

@@ -1,5 +1,5 @@
 /** The logs tab: everything that the run printed. */
-import { consoleTextUrl } from '../api.js';
+import { consoleTextUrl } from '../run_api.js';
 import { CopyButton, copyText } from '../components/copy_button.js';
 import { EmptyText } from '../components/empty.js';
 import { Icon } from '../components/icons.js';

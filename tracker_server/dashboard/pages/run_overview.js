@@ -1,5 +1,5 @@
 /** The overview tab: how the run stands, what it ran on, what it kept, and whether its record is whole. */
-import { fileUrl } from '../api.js';
+import { fileUrl } from '../run_api.js';
 import { Icon, StateBadge } from '../components/icons.js';
 import { machineFacts, schedulerFacts, softwareFacts } from '../logic/environment.js';
 import { formatDuration, formatNumber, formatTime, formatValue } from '../logic/format.js';
@@ -9,11 +9,14 @@ import { baseName } from '../logic/run_again.js';
 import { syncText, writerHealth } from '../logic/run_writers.js';
 import { describeState } from '../logic/states.js';
 import { formatBytes } from '../logic/units.js';
-import { pagePath, runUrl } from '../router.js';
+import { runUrl } from '../router.js';
 import { updateView } from '../state/view.js';
 import { html } from '../ui.js';
 
 /** @typedef {import('../types.js').RunDetail} RunDetail */
+
+/** A run's page below the root of a server. @param {string} project @param {string} run */
+const pagePath = (project, run) => `/p/${encodeURIComponent(project)}/r/${encodeURIComponent(run)}`;
 
 /** @param {{run: RunDetail}} props */
 export function OverviewTab({ run }) {

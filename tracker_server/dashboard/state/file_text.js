@@ -1,5 +1,5 @@
 /** Text of a file that a run kept, fetched when it is shown. */
-import { fetchFileText } from '../api.js';
+import { fetchFileText } from '../run_api.js';
 import { useEffect, useState } from '../ui.js';
 
 /** @typedef {{text: string|null, error: Error|null}} FileText both null while it is on its way */

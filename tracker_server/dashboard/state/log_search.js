@@ -1,5 +1,5 @@
 /** The search over all of a run's output: asked of the server as one types, and again as lines come. */
-import { searchConsole } from '../api.js';
+import { searchConsole } from '../run_api.js';
 import { nextMatch } from '../logic/log_text.js';
 import { computed, signal } from '../ui.js';
 import { paced } from './paced.js';

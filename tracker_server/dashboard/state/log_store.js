@@ -1,5 +1,5 @@
 /** The output of a run, fetched where it is looked at and kept fresh while it grows. */
-import { fetchConsole } from '../api.js';
+import { fetchConsole } from '../run_api.js';
 import { onChanges } from '../events.js';
 import { CHUNK_LINES, LogCache } from '../logic/log_cache.js';
 import { signal } from '../ui.js';

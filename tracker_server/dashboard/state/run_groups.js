@@ -1,5 +1,5 @@
 /** Runs put together by their values: the groups of the table, their members, and what the charts draw of them. */
-import { fetchGroups, fetchRunPage } from '../api.js';
+import { fetchRunPage } from '../api.js';
 import { groupScopeOf } from '../charts/group_lines.js';
 import { onChanges } from '../events.js';
 import { assignSlots, slotStyle } from '../logic/colours.js';
@@ -7,6 +7,7 @@ import { columnOf } from '../logic/columns.js';
 import { groupName, isMember, sortedGroups } from '../logic/run_groups.js';
 import { allOf, groupFilter, groupId, parseSort } from '../logic/run_query.js';
 import { chartedRuns } from '../logic/view_state.js';
+import { fetchGroups } from '../run_api.js';
 import { batch, computed, effect, signal } from '../ui.js';
 import { paced } from './paced.js';
 import { theme } from './preferences.js';

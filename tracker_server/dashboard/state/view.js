@@ -10,6 +10,8 @@ import { keep, remember } from './preferences.js';
 
 // Safari refuses more than 100 address changes in 30 s, and a slider makes 60 a second.
 const ADDRESS_DELAY_MS = 300;
+/** Pages that have such a view; the others keep what they like in the address. */
+const VIEWED = new Set(['project', 'run']);
 
 export const view = signal(parseView(location.search));
 /** The run under the pointer, in the list or on a chart. */
@@ -44,6 +46,10 @@ export const shownFile = part('file');
 export const logLine = part('line');
 export const logFind = part('find');
 export const logWriter = part('writer');
+export const mediaStep = part('step');
+export const mediaKeys = part('keys');
+export const mediaAgainst = part('against');
+export const tableKey = part('table');
 export const shownRuns = part('shown');
 export const hiddenRuns = part('hidden');
 export const baseRuns = part('base');
@@ -137,7 +143,7 @@ export function startViewSync() {
     const query = formatView(view.value);
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (location.pathname === written && location.search !== query) {
+      if (VIEWED.has(route.peek().page) && location.pathname === written && location.search !== query) {
         history.replaceState(history.state, '', location.pathname + query);
       }
     }, ADDRESS_DELAY_MS);
