@@ -177,7 +177,13 @@ def test_a_table_is_sorted_searched_and_filtered_by_the_server(seen: Visit) -> N
 def test_rows_far_down_and_whole_cells_are_fetched_when_they_are_looked_at(seen: Visit) -> None:
     page = seen.open(f"{RUN}?tab=tables&step=20")
     expect(page.locator(".logged-table .box").first).to_be_attached()
-    page.locator(".logged-scroller").evaluate("(scroller) => { scroller.scrollTop = scroller.scrollHeight; }")
+    page.wait_for_function(
+        """() => {
+            const scroller = document.querySelector('.logged-scroller');
+            scroller.scrollTop = scroller.scrollHeight;  // which grows until the table is laid out
+            return scroller.innerText.includes('row 2999');
+        }"""
+    )
     expect(page.get_by_text("row 2999", exact=True)).to_be_visible()
     assert page.locator(".logged-table tbody tr").count() < 100
     page.locator(".logged-scroller").evaluate("(scroller) => { scroller.scrollTop = 0; }")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..records import Environment, Record
 from ..rich import RichValue
 from ..say import say, warn
+from .fork_gate import GATE
 from .place import Pending, RunPlace, Target
 
 _SLOW_WRITE_S = 0.1
@@ -110,6 +111,7 @@ class MediaKeeper:
     def _has_thread(self) -> bool:
         if self._thread is not None:
             return True
+        GATE.watch()
         thread = threading.Thread(target=self._work, name="tracker-media", daemon=True)
         try:
             thread.start()
@@ -141,7 +143,8 @@ class MediaKeeper:
             if job is None:
                 self._note()  # not under our lock: it takes the journal's, which a thread may hold that waits for ours
                 continue
-            self._do(job, is_hurried)
+            with GATE.job():
+                self._do(job, is_hurried)
             with self._changed:
                 if self._is_given_up:
                     return

@@ -237,6 +237,24 @@ def test_a_forked_child_writes_its_own(tmp_path: Path) -> None:
     assert len([name for name in files if "child_" in name]) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_in_the_middle_of_a_first_import_hangs_no_child(tmp_path: Path) -> None:
+    # A module that takes long to import: the encoder is in the middle of it when the process forks.
+    (tmp_path / "blake3.py").write_text("import threading\nthreading.Event().wait(0.3)\n")
+    run_well(
+        SCRIPT
+        + """
+    sys.path.insert(0, os.getcwd())
+    run.log({"image": image(1)})
+    while "blake3" not in sys.modules: pass
+    if os.fork() == 0:
+        import blake3
+        os._exit(0)
+    assert os.wait()[1] == 0
+    """
+    )
+
+
 def test_ranks_have_their_files_in_the_one_run(tmp_path: Path) -> None:
     script = SCRIPT + "    run.log({'image': image(1)})"
     places = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
