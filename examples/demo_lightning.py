@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import demo_results
 import digits
 import lightning
 import torch
@@ -49,6 +50,16 @@ class DigitClassifier(lightning.LightningModule):  # type: ignore[misc]
         return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
 
 
+class Pictures(lightning.Callback):  # type: ignore[misc]
+    """Logs what the network takes some images for, ten times in a training."""
+
+    def on_validation_epoch_end(self, trainer: Any, module: Any) -> None:
+        every = max(1, trainer.max_epochs // 10)
+        if not trainer.sanity_checking and trainer.current_epoch % every == 0:
+            val_set = trainer.val_dataloaders.dataset
+            demo_results.log_pictures(trainer.logger.experiment, module.network, val_set, trainer.global_step)
+
+
 def make_network(kind: str, width: int) -> nn.Sequential:
     """Return a network from images float[n, 1, 8, 8] to logits float[n, 10]."""
     if kind == "mlp":
@@ -63,6 +74,7 @@ def train(project: str, n_epochs: int, on_run: Callable[[str, str], None]) -> No
     """Train once per set of hyper-parameters; `on_run(path, text)` is called as each run ends."""
     quiet_lightning()
     train_set, val_set = digits.load()
+    best = (0.0, None)
     for hyper_parameters in HYPER_PARAMETERS:
         lightning.seed_everything(0, verbose=False)
         name = "{kind}-{width} lr={lr}".format(**hyper_parameters)
@@ -75,12 +87,19 @@ def train(project: str, n_epochs: int, on_run: Callable[[str, str], None]) -> No
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
+            callbacks=[Pictures()],
         )
+        run = logger.experiment
+        demo_results.use_data(run, train_set, val_set)
         batches = torch.utils.data.DataLoader(train_set, hyper_parameters["batch_size"], shuffle=True)
-        trainer.fit(DigitClassifier(**hyper_parameters), batches, torch.utils.data.DataLoader(val_set, 360))
+        module = DigitClassifier(**hyper_parameters)
+        trainer.fit(module, batches, torch.utils.data.DataLoader(val_set, 360))
         # "eval/…" is what the Hugging Face Trainer calls it, so that both frameworks share their charts.
         accuracy = float(trainer.callback_metrics["eval/accuracy"])
-        on_run(logger.experiment.path, f"{name}: {n_epochs} epochs, val accuracy {accuracy:.1%}")
+        demo_results.log_results(run, module.network, val_set, trainer.global_step)
+        best = max(best, (accuracy, demo_results.log_model(run, module.network, accuracy)), key=lambda one: one[0])
+        on_run(run.path, f"{name}: {n_epochs} epochs, val accuracy {accuracy:.1%}")
+    tracker_core.link_artifact(best[1], "model-registry/digits", aliases=["candidate"])
     tracker_core.finish()
 
 

@@ -307,7 +307,7 @@ class Run(RunIdentity, RunKeeping, ArtifactCalls):
     def _end(self, last: records.State, quiet: bool) -> None:
         if self._is_finished:
             return
-        self._finish_artifacts()
+        self._finish_artifacts(bool(last.signal))
         self._recorders.stop(bool(last.signal))
         last.error = None if last.error is None else self._recorders.mask_error(last.error)
         with self._writer.lock:

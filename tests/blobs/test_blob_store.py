@@ -73,6 +73,16 @@ def test_a_project_has_nothing_of_another(stored):
         read(store, "q", A)
 
 
+@pytest.mark.parametrize("size_bytes", [1, len(B) - 1, len(B) + 1, -1, 1 << 60])
+def test_a_chunk_of_another_size_than_it_has_is_not_read(stored, size_bytes):
+    """How much is read at once goes by sizes: who could lie would have all of it in memory."""
+    store = stored.open()
+    put(store, "p", A, B)
+    lie = Chunk(chunk_of(B).digest, size_bytes)
+    with pytest.raises(NotFoundError, match="no chunk"):
+        list(store.read("p", [chunk_of(A), *[lie] * 50]))
+
+
 def test_an_ended_upload_pins_nothing_and_takes_nothing(stored):
     store = stored.open()
     lease = put(store, "p", A)

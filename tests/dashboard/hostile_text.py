@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
+from xml.etree import ElementTree
+
 # What a payload runs: it leaves a mark in every window that it could reach.
 HIT = 'try{top.hit=1}catch(e){};window.hit=1;console.log("XSS-HIT");alert(1)'
 
@@ -86,18 +89,27 @@ PAYLOADS = [*_PLAIN, *(f"<{tag} on{event}={HIT!r} src=x autofocus>x" for tag in 
 
 
 def svg_of(payload: str) -> bytes:
-    """Return an image whose own markup is hostile."""
-    return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='40' height='40' "
-        f'onload="{HIT}"><script>{HIT}</script><foreignObject width="40" height="40"><body '
-        f'xmlns="http://www.w3.org/1999/xhtml" onload="{HIT}">{payload}</body></foreignObject></svg>'
-    ).encode()
+    """Return an image whose own markup is hostile, and valid: what is not is never looked at as SVG."""
+    run = escape(HIT)
+
+    def image(inner: str) -> str:
+        return (
+            "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='40' height='40' "
+            f'onload="{run}"><script><![CDATA[{HIT}]]></script><foreignObject width="40" height="40"><body '
+            f'xmlns="http://www.w3.org/1999/xhtml" onload="{run}">{inner}</body></foreignObject></svg>'
+        )
+
+    try:
+        ElementTree.fromstring(image(payload))
+    except ElementTree.ParseError:
+        payload = escape(payload)
+    return image("".join(c for c in payload if c >= " ")).encode()
 
 
 def html_of(payload: str) -> str:
     """Return a page that tries what a page can."""
     return (
-        f'<!doctype html><body onload="{HIT}">{payload}<script>{HIT};'
+        f'<!doctype html><body onload="{escape(HIT)}">{payload}<script>{HIT};'
         "fetch('/api/v1/projects').then(r=>r.text()).then(t=>{top.stolen=t});"
         "top.location='/?stolen';document.cookie</script>"
     )

@@ -44,6 +44,10 @@ class Recorded:
         (run,) = self.runs(project)
         return run
 
+    def api(self) -> Api:
+        """Return what reads the folder."""
+        return Api(self._folder)
+
     @staticmethod
     def rows(run: ApiRun) -> list[tuple[int, list[str]]]:
         """Return the step and the sorted keys of every row, in the order logged."""

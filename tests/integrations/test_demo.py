@@ -37,6 +37,10 @@ def check_what_it_left(recorded: Any, tmp_path: Path, output: str) -> None:
     for run in runs:
         assert run.name in output
         assert "train/loss" in run.summary
+    candidate = recorded.api().registered_model("digits").version("candidate")
+    trained = candidate.logged_by()
+    assert [one.type for one in trained.used_artifacts()] == ["dataset"]
+    assert {"predictions", "results", "confusion", "roc"} <= trained.summary.keys()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ends the demo by SIGINT")

@@ -275,6 +275,21 @@ def test_a_model_of_several_projects_shows_each_its_own(
     assert writer.set_model_aliases(model, first.number, add=["candidate"]).aliases == ["candidate", "staging"]
 
 
+def test_the_audit_of_a_model_that_was_deleted_is_not_that_of_the_next_of_its_name(
+    sources: dict[tuple[str, str | None], ArtifactSource], admin: ArtifactSource
+) -> None:
+    mine, other = make(admin, OPEN), make(admin, SECRET)
+    model = new_name("again")
+    admin.link(model, other.uid, ["production"], why="hush")
+    admin.delete_model(model)
+    admin.link(model, mine.uid, ["staging"])
+    reader = sources["read", OPEN]
+    assert [entry.action for entry in reader.audit(model)] == ["link", "set alias"]
+    of_all = [entry for entry in reader.audit() if entry.model == model]
+    assert of_all == reader.audit(model) and "hush" not in repr(of_all) and other.name not in repr(of_all)
+    assert {entry.why for entry in admin.audit(model)} >= {"hush"}
+
+
 def test_nothing_of_another_project_is_committed_or_referenced(
     sources: dict[tuple[str, str | None], ArtifactSource], admin: ArtifactSource
 ) -> None:

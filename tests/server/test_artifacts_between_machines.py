@@ -86,3 +86,19 @@ def test_a_link_and_a_later_alias_reach_the_server(
     wait_until(lambda: api.artifact_exists("digits/data:later"), timeout_s=60)
     wait_until(lambda: api.artifact_exists("model-registry/M:candidate"), timeout_s=60)
     api.close()
+
+
+def test_a_version_deleted_on_the_server_is_no_newer_one(
+    machine: Callable[..., Run], server: TrackerServer, wait_until: Callable[..., Any]
+) -> None:
+    with machine("one") as first:
+        first.log_artifact(drafted("old"))
+    api = Api(base_url=server.base_url, api_key=server.admin_key)
+    wait_until(lambda: api.artifact_exists("digits/data:v0"), timeout_s=60)
+    with machine("two") as second:
+        newer = second.log_artifact(drafted("new"))
+    wait_until(lambda: api.artifact_exists("digits/data:v1"), timeout_s=60)
+    api.artifact("digits/data:v0").delete()
+    with machine("one") as again:
+        assert again.use_artifact("data").id == newer.id
+    api.close()

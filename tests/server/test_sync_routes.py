@@ -391,14 +391,20 @@ def test_a_file_larger_than_allowed_is_refused(tmp_path, monkeypatch):
 # -- what is written down of requests
 
 
-def test_every_reply_has_an_id_and_every_request_a_line_without_secrets(folder_server, folder_sender, caplog):
+def test_every_reply_has_an_id_and_every_request_a_line_without_secrets(
+    folder_server, folder_sender, caplog, wait_until
+):
+    def written():
+        return [json.loads(record.message) for record in caplog.records if record.name == "tracker.access"]
+
     with caplog.at_level(logging.INFO, logger="tracker.access"):
         given = folder_sender.http.get("/api/v1/projects?secret=value", headers={"X-Request-ID": "mine-1"})
         forged = folder_sender.http.get("/no/such/secret", headers={"X-Request-ID": "a\tb" * 100})
         hello = folder_sender.post("hello", {})
+        wait_until(lambda: len(written()) == 3)  # a line follows its reply
     assert given.headers["x-request-id"] == "mine-1"
     assert len(forged.headers["x-request-id"]) == 16 != forged.headers["x-request-id"] and hello.headers["x-request-id"]
-    lines = [json.loads(record.message) for record in caplog.records if record.name == "tracker.access"]
+    lines = written()
     assert [(line["route"], line["status"]) for line in lines] == [
         ("/api/v1/projects", 200),
         ("(none)", 404),

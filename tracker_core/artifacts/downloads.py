@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import NotFoundError, UsageError
@@ -79,17 +82,64 @@ def read_entry(artifact: Artifact, name: str) -> bytes:
 
 
 def checkout(artifact: Artifact, root: str | os.PathLike[str] | None) -> str:
-    """Make a folder hold exactly the files of a version: others in it are removed."""
+    """Make a folder hold exactly the files of a version: others in it are removed, once these are there."""
     folder = os.path.abspath(default_root(artifact) if root is None else root)
     if artifact._stand_in:
         return folder
     artifact._logged("checkout()")
     manifest = artifact._loaded_manifest()
-    for name in list(_names_in(folder)) if os.path.isdir(folder) else ():
-        if name not in manifest:
-            os.unlink(os.path.join(folder, *name.split("/")))
+    others = [name for name in _names_in(folder) if name not in manifest]
+    in_the_way = _in_the_way(others, [entry.path for entry in manifest])
+    with _put_aside(folder, in_the_way):
+        _remove_empty_folders(folder)
+        download(artifact, folder)
+    for name in set(others).difference(in_the_way):
+        os.unlink(os.path.join(folder, *name.split("/")))
     _remove_empty_folders(folder)
-    return download(artifact, folder)
+    return folder
+
+
+def _in_the_way(others: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return the names that are where a version has a folder, or below where it has a file."""
+    files = set(paths)
+    folders = {parent for path in paths for parent in _parents(path)}
+    return [name for name in others if name in folders or not files.isdisjoint(_parents(name))]
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+@contextmanager
+def _put_aside(folder: str, names: Sequence[str]) -> Iterator[None]:
+    """Hold files in a folder of their own beside the others; remove them after all went well, else bring them back."""
+    if not names:
+        yield
+        return
+    aside = tempfile.mkdtemp(prefix=".tracker-aside-", dir=folder)
+    moves = [(os.path.join(folder, *name.split("/")), os.path.join(aside, str(n))) for n, name in enumerate(names)]
+    try:
+        for path, kept in moves:
+            os.rename(path, kept)
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            _remove_empty_folders(folder)  # that the download made
+        if not _are_brought_back(moves, aside):
+            error.add_note(f"Files that were in the way are in {aside!r}.")
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _are_brought_back(moves: Sequence[tuple[str, str]], aside: str) -> bool:
+    for path, kept in moves:
+        with suppress(OSError):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.rename(kept, path)
+    with suppress(OSError):
+        os.rmdir(aside)
+    return not os.path.lexists(aside)
 
 
 def verify(artifact: Artifact, root: str | os.PathLike[str] | None) -> None:

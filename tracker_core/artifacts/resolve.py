@@ -11,7 +11,8 @@ from ..paths import find_folder
 from ..remote.server_errors import ServerError
 from ..say import warn
 from ..settings import Settings
-from .names import ArtifactPath
+from ..sync.sync_state import unsent_artifacts
+from .names import ArtifactPath, is_version
 from .open_source import open_local, open_remote, open_runs
 from .place import Place
 from .wire import LinkedVersion, VersionInfo
@@ -95,13 +96,10 @@ class Resolver:
             if near is None:
                 raise
             return near
-        if near is None or near.info.uid == far.info.uid:
-            return far
-        try:
-            server.source.version(near.info.uid)
-        except NotFoundError:
-            return near
-        return far
+        if near is None or near.info.uid == far.info.uid or is_version(path.which):
+            return far  # numbers are those of the server
+        # What was sent and is not there any more was deleted there.
+        return near if near.info.uid in unsent_artifacts(self.folder) else far
 
 
 def find_in(place: Place, path: ArtifactPath, project: str) -> Found:

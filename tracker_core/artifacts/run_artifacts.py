@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import current
@@ -26,6 +27,7 @@ from .names import LATEST, check_aliases, check_name, check_tags, parse_path
 from .open_source import keep_files
 from .path_drafts import drafted
 from .resolve import Resolver, check_found_type, default_place
+from .retries import retry
 from .together import drop_parts, leave_part, parts_folder, read_parts
 from .wire import NewVersion, RunRef, Use, VersionEdit
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TYPE = "unspecified"
 MODEL_TYPE = "model"
+_SIGNALLED_WAIT_S = 3.0
 
 
 class RunArtifacts:
@@ -53,6 +56,7 @@ class RunArtifacts:
         self._lock = threading.RLock()
         self._failed: list[Callable[[], None]] = []
         self._is_ending = False
+        self._finish_timeout_s = settings.finish_timeout_s
         self._links: dict[str, list[tuple[str, list[str]]]] = {}
 
     # Logging
@@ -322,16 +326,21 @@ class RunArtifacts:
 
     # The end
 
-    def finish(self) -> None:
-        """Try once more what could not be kept; raises nothing."""
-        with self._lock:
+    def finish(self, is_signalled: bool = False) -> None:
+        """Try once more what could not be kept, for at most `finish_timeout_s`; raises nothing.
+
+        Where a signal ends the process, nothing is tried, and what another thread logs is hardly waited for.
+        """
+        is_held = self._lock.acquire(timeout=_SIGNALLED_WAIT_S if is_signalled else -1)
+        try:
             self._is_ending = True
             failed, self._failed = self._failed, []
-            for again in failed:
-                try:
-                    again()
-                except Exception as error:  # noqa: BLE001
-                    warn(f"an artifact could not be kept: {_reason(error)}")
+        finally:
+            if is_held:
+                self._lock.release()
+        if failed:
+            attempts = [partial(_tried, again) for again in failed]
+            retry(attempts, self._lock, 0.0 if is_signalled else self._finish_timeout_s)
 
     def _ref(self) -> RunRef:
         return RunRef(self._run.project, self._run.id)
@@ -339,6 +348,13 @@ class RunArtifacts:
     def _record(self, record: ArtifactLog | ArtifactUse) -> None:
         artifact_queue.note(self._run.dir, record)
         self._run.record(record)
+
+
+def _tried(again: Callable[[], None]) -> None:
+    try:
+        again()
+    except Exception as error:  # noqa: BLE001
+        warn(f"an artifact could not be kept: {_reason(error)}")
 
 
 def log_without_arguments(artifact: Artifact, project: str | None) -> None:

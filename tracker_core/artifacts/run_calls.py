@@ -189,7 +189,7 @@ class ArtifactCalls:
                 self._artifacts = RunArtifacts(self, self._folder, self._settings)
             return self._artifacts
 
-    def _finish_artifacts(self) -> None:
-        """Try once more what could not be kept."""
+    def _finish_artifacts(self, is_signalled: bool) -> None:
+        """Try once more what could not be kept, unless a signal ends the process."""
         if self._artifacts is not None:
-            self._artifacts.finish()
+            self._artifacts.finish(is_signalled)

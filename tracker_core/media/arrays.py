@@ -31,7 +31,7 @@ class ArraySnapshot:
             self._take_tensor(value, where, is_picture)
             return
         if type(value).__module__.partition(".")[0] in ("jax", "jaxlib") and hasattr(value, "dtype"):
-            self._held = value  # never changes
+            self._held = _copied_of_jax(value)
             self.shape, self.n_bytes = tuple(value.shape), int(value.nbytes)
             return
         self._held = _copied(value, where, is_picture)
@@ -43,12 +43,13 @@ class ArraySnapshot:
         if tensor.is_complex() or tensor.layout is not torch.strided or tensor.device.type == "meta":
             got = f"a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device.type}"
             raise UsageError(where, got, "a dense tensor of real numbers", "pass tensor.to_dense() or tensor.abs()")
-        is_integer = not (tensor.is_floating_point() or tensor.dtype is torch.bool)
-        if is_picture and is_integer and tensor.dtype is not torch.uint8:
+        if is_picture and tensor.dtype is torch.int8:
+            self._held = tensor.clamp(min=0).to(torch.uint8)
+        elif is_picture and tensor.dtype in (torch.int16, torch.int32, torch.int64):
             self._held = tensor.clamp(0, 255).to(torch.uint8)
         elif is_picture and tensor.dtype is torch.float64:
             self._held = tensor.to(torch.float32)
-        else:
+        else:  # of torch's larger unsigned integers, which it cannot clamp, NumPy makes brightness
             self._held = tensor.clone()
         self.shape = tuple(tensor.shape)
         self.n_bytes = self._held.numel() * self._held.element_size()
@@ -82,6 +83,13 @@ def is_torch(value: object) -> bool:
     """Say whether a value is a tensor of PyTorch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+
+
+def _copied_of_jax(array: Any) -> Any:
+    """Return a copy on the array's own device: its buffer may be donated to what is computed next."""
+    if getattr(array, "is_fully_addressable", True):
+        return array.copy()
+    return array.addressable_data(0).copy() if array.is_fully_replicated else array
 
 
 def _copied(value: Any, where: str, is_picture: bool) -> Any:

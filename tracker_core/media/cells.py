@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from ..rich import RichValue, as_rich
 from .arrays import is_torch
 
@@ -22,6 +23,9 @@ KIND_KEY = b"tracker.type"
 _EXACT_IN_FLOAT = 1 << 53
 _INT64_MIN, _INT64_MAX, _UINT64_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 _MOST_ARRAY_VALUES = 100_000
+_MOST_DEPTH = 200
+_CELL_BYTES = 64
+_JSON_KEYS = (str, int, float, bool, type(None))
 
 _MOST_PART_BYTES = (1 << 31) - 1
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -45,14 +49,56 @@ _UNCHANGING = frozenset([bool, int, float, str, bytes, datetime.datetime, dateti
 
 
 def taken(cell: Any) -> Any:
-    """Return a cell as it is at this moment: copies of arrays and tensors, figures as pictures. Waits for no device."""
+    """Return a cell as it is at this moment: copies of arrays, tensors, lists and dicts, figures as pictures.
+
+    Waits for no device.
+
+    Raises:
+        UsageError: lists and dicts lie in one another too deep, or without end.
+    """
     if cell is None or type(cell) in _UNCHANGING or isinstance(cell, RichValue):
         return cell
     if is_torch(cell):
         return cell.detach().clone()
     if hasattr(cell, "shape") and callable(getattr(cell, "copy", None)) and not hasattr(cell, "iloc"):
         return cell.copy()
-    return as_rich(cell) or cell
+    rich = as_rich(cell)
+    return _detached(cell) if rich is None else rich
+
+
+def _detached(value: Any, depth: int = 0) -> Any:
+    """Return a copy of nested lists and dicts and the arrays in them; keys that JSON has no form for are text."""
+    if type(value) in _UNCHANGING or value is None:
+        return value
+    if depth > _MOST_DEPTH:
+        got, expected = f"a cell nested more than {_MOST_DEPTH} deep", f"at most {_MOST_DEPTH} lists in one another"
+        raise UsageError("Table.add_data()", got, expected, "pass json.dumps(...) of it, as text")
+    if isinstance(value, dict):
+        return {_json_key(key): _detached(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        copied = [_detached(one, depth + 1) for one in value]
+        return copied if isinstance(value, list) else tuple(copied)
+    if isinstance(value, set):
+        return set(value)
+    if is_torch(value):
+        return value.detach().clone()
+    return value.copy() if hasattr(value, "shape") and hasattr(value, "copy") else value
+
+
+def _json_key(key: Any) -> Any:
+    return key if isinstance(key, _JSON_KEYS) else str(key)
+
+
+def n_bytes_of(cell: Any) -> int:
+    """Return about how much memory a taken cell holds; nothing for what a rich value does, which says so itself."""
+    if isinstance(cell, (str, bytes)):
+        return _CELL_BYTES + len(cell)
+    if isinstance(cell, dict):
+        return _CELL_BYTES + sum(n_bytes_of(key) + n_bytes_of(one) for key, one in cell.items())
+    if isinstance(cell, (list, tuple)):
+        return _CELL_BYTES + sum(map(n_bytes_of, cell))
+    n_bytes = getattr(cell, "nbytes", 0)
+    return _CELL_BYTES + (n_bytes if type(n_bytes) is int else 0)
 
 
 def plain_cell(cell: Any) -> Any:
@@ -184,6 +230,13 @@ def _microseconds(moment: datetime.datetime) -> int:
 
 def json_text(value: Any) -> str:
     """Return a cell as JSON text; what JSON has no form for is its `str`."""
+    try:
+        return _dumped(value)
+    except TypeError:  # of a data frame, whose cells are taken as they are
+        return _dumped(_detached(value))
+
+
+def _dumped(value: Any) -> str:
     return json.dumps(value, default=_json_form, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -80,7 +80,7 @@ class MediaKeeper:
             n_bytes += sum(one.n_bytes for one in pending)
             if pending and not self._has_room(n_bytes, pending):
                 n_bytes -= sum(one.n_bytes for one in pending)
-                self._drop(len(pending))
+                self._drop(pending)
                 plain[key] = {"_type": described.get("_type", value.kind), "is_dropped": True}
                 continue
             jobs.extend(_Job(key, step, one) for one in pending)
@@ -120,8 +120,11 @@ class MediaKeeper:
         self._thread = thread
         return True
 
-    def _drop(self, n: int) -> None:
-        self._lost["n_dropped"] += n
+    def _drop(self, pending: list[Pending]) -> None:
+        self._lost["n_dropped"] += len(pending)
+        for one in pending:
+            if one.take_back is not None:
+                one.take_back()
         remedy = "log fewer or smaller ones, or set media_max_mib"
         self._warn_once(
             "full",

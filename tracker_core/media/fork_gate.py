@@ -24,7 +24,7 @@ class ForkGate:
 
     def _reset(self) -> None:
         self._door, self._turn = threading.Lock(), threading.Lock()
-        self._has_door = self._has_turn = False
+        self._held = threading.local()  # by a fork of this thread; another thread may fork at the same time
 
     def watch(self) -> None:
         """Begin to hold back forks; a second call does nothing."""
@@ -41,17 +41,17 @@ class ForkGate:
             yield
 
     def _before(self) -> None:
-        has_door = self._door.acquire(timeout=_WAIT_S)
-        has_turn = has_door and self._turn.acquire(timeout=_WAIT_S)
-        self._has_door, self._has_turn = has_door, has_turn
+        held: list[threading.Lock] = []
+        for lock in (self._door, self._turn):
+            if not lock.acquire(timeout=_WAIT_S):
+                break
+            held.append(lock)
+        self._held.locks = held
 
     def _after(self) -> None:
-        if self._has_turn:
-            self._has_turn = False
-            self._turn.release()
-        if self._has_door:
-            self._has_door = False
-            self._door.release()
+        held: list[threading.Lock] = getattr(self._held, "locks", [])
+        while held:
+            held.pop().release()
 
 
 GATE = ForkGate()

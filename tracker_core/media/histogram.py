@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from ..errors import UsageError
@@ -12,6 +13,7 @@ from .place import Pending, Place
 
 MAX_BINS = 512
 _AT_ONCE_VALUES = 100_000
+_NEAR_OVERFLOW, _NARROWEST = 1e300, 1e-290
 
 
 class Histogram(RichValue):
@@ -86,11 +88,31 @@ def _of_values(array: Any, n_bins: int) -> dict[str, Any]:
     n_nonfinite = int(flat.size - finite.size)
     value: dict[str, Any] = {"_type": "histogram", "bins": [0.0, 1.0], "counts": [0]}
     if finite.size:
-        counts, edges = np.histogram(finite.astype(np.float64, copy=False), bins=n_bins)
+        counts, edges = _counted(finite.astype(np.float64, copy=False), n_bins)
         value["bins"], value["counts"] = edges.tolist(), counts.tolist()
     if n_nonfinite:
         value["n_nonfinite"] = n_nonfinite
     return value
+
+
+def _counted(values: Any, n_bins: int) -> tuple[Any, Any]:
+    """Return counts and edges of finite float64 values, where NumPy's own range has no such bins of a wider one."""
+    import numpy as np
+
+    lowest, highest = float(values.min()), float(values.max())
+    if math.isfinite(highest - lowest):
+        try:
+            return np.histogram(values, bins=n_bins)
+        except ValueError:  # the values are so near that edges between them would be equal
+            pass
+    scale = 0.25 if max(-lowest, highest) > _NEAR_OVERFLOW else 1.0
+    lowest, highest = lowest * scale, highest * scale
+    middle, largest = lowest / 2 + highest / 2, max(abs(lowest), abs(highest))
+    half = max((highest - lowest) / 2, 2 * n_bins * float(np.spacing(largest)), _NARROWEST)
+    bound = sys.float_info.max * scale
+    within = max(min(lowest, middle - half), -bound), min(max(highest, middle + half), bound)
+    counts, edges = np.histogram(values * scale, bins=n_bins, range=within)
+    return counts, edges / scale
 
 
 def _of_counts(given: Any) -> dict[str, Any]:

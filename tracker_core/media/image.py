@@ -70,13 +70,14 @@ class Image(RichValue):
         normalize: bool = True,
     ) -> None:
         self._mode = _checked(mode, _MODES, "Image(mode=)")
-        self._format = (_checked(file_type, _FILE_TYPES, "Image(file_type=)") or "png").replace("jpeg", "jpg")
+        self._format = (_checked(file_type, _FILE_TYPES, "Image(file_type=)") or "").replace("jpeg", "jpg")
         self._normalize = bool(normalize)
         self._caption = None if caption is None else checked_caption(caption, "Image(caption=)")
         self._array: ArraySnapshot | None = None
         self._picture: PilImage | None = None
         self._file: SourceFile | None = None
         self._take(data_or_path)
+        self._format = self._format or "png"
         labels = class_labels_of(classes)
         is_copy = isinstance(data_or_path, Image)
         self._boxes = describe_boxes(boxes, labels, self.width, self.height) or (data_or_path._boxes if is_copy else {})
@@ -105,8 +106,11 @@ class Image(RichValue):
         if given._file is not None and self._mode is not None:
             self._take_picture(given.to_pil())
             return
+        self._mode = self._mode or given._mode
+        self._normalize = self._normalize and given._normalize
         self._array, self._picture, self._file = given._array, given._picture, given._file
-        self._format, self.width, self.height = given._format, given.width, given.height
+        self._format = given._format if given._file is not None else self._format or given._format
+        self.width, self.height = given.width, given.height
 
     @classmethod
     def of_file(cls, data: bytes, value: dict[str, Any], read: Callable[[str], bytes]) -> Image:

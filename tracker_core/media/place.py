@@ -55,12 +55,14 @@ class Pending:
         write: does it; with True as fast as it can, at the cost of larger files. Says whether it could.
         is_quick: it can be done in about the time of one write.
         late: returns the value of a row that is logged when it is known; `write` is not called then.
+        take_back: called at once where there is no room for it and it is left out.
     """
 
     n_bytes: int
     write: Callable[[Target, bool], bool]
     is_quick: bool = False
     late: Callable[[], dict[str, Any]] | None = None
+    take_back: Callable[[], None] | None = None
 
 
 def pending_bytes(name: str, data: bytes) -> Pending:

@@ -47,7 +47,7 @@ def line(table: Table, x: str, y: str, stroke: str | None = None, title: str = "
         group = groups.setdefault("" if name is None else name, ([], []))
         group[0].append(at)
         group[1].append(value)
-    series = [{"name": str(name or y), "x": group[0], "y": group[1]} for name, group in groups.items()]
+    series = [{"name": y if name == "" else str(name), "x": group[0], "y": group[1]} for name, group in groups.items()]
     return Plot("line", title, {"x_label": x, "y_label": y, "series": series})
 
 
@@ -162,7 +162,7 @@ def confusion_matrix(
     y_true: Any = None,
     preds: Any = None,
     class_names: Sequence[str] | None = None,
-    title: str = "Confusion Matrix Curve",
+    title: str = "Confusion Matrix",
     split_table: bool = False,
 ) -> Plot:
     """Return how often which class was taken for which.

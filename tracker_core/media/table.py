@@ -55,7 +55,7 @@ class Table(RichValue):
             dataframe, data = data, None
         if dataframe is not None and data is not None:
             raise UsageError("Table()", "both data and dataframe", "one of the two", "leave the other out")
-        self._n_logged = 0
+        self._n_logged = self._n_logged_bytes = 0
         self._pk = ""
         self._fks: dict[str, tuple[Table, str]] = {}
         if dataframe is not None:
@@ -192,13 +192,19 @@ class Table(RichValue):
             value["log_mode"], value["first_row"] = self.log_mode, first
         if self._pk:
             value["primary_key"] = self._pk
-        self._n_logged = first + content.n_rows
+        before = self._n_logged, self._n_logged_bytes
+        all_bytes = self._content.cell_bytes()
+        cell_bytes = all_bytes - (self._n_logged_bytes if first else 0)
+        self._n_logged, self._n_logged_bytes = first + content.n_rows, all_bytes
 
         def write(target: Target, is_hurried: bool) -> bool:
             return content.keep(target, path, place, is_hurried)
 
-        n_bytes = content.n_rows * len(content.columns) * _CELL_BYTES + content.media_bytes()
-        return value, [Pending(n_bytes, write)]
+        def take_back() -> None:
+            self._n_logged, self._n_logged_bytes = before
+
+        n_bytes = max(content.n_rows * len(content.columns) * _CELL_BYTES, cell_bytes) + content.media_bytes()
+        return value, [Pending(n_bytes, write, take_back=take_back)]
 
 
 def _checked_columns(columns: Any) -> list[str]:

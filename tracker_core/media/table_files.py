@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..rich import RichValue
 from . import parquet
-from .cells import taken
+from .cells import n_bytes_of, taken
 from .place import Place, Target
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class TableContent:
     """Rows, or a data frame or Arrow table that becomes rows when somebody asks for these."""
 
-    __slots__ = ("_arrow", "_frame", "_has_media", "_read", "_rows", "columns")
+    __slots__ = ("_arrow", "_cell_bytes", "_frame", "_has_media", "_read", "_rows", "columns")
 
     def __init__(self, columns: list[str]) -> None:
         self.columns = columns
@@ -27,6 +27,7 @@ class TableContent:
         self._arrow: pa.Table | None = None
         self._read: Callable[[str], bytes] | None = None
         self._has_media = False
+        self._cell_bytes = 0
 
     @classmethod
     def of_frame(cls, frame: Any, columns: list[str] | None) -> TableContent:
@@ -76,6 +77,7 @@ class TableContent:
                 cells = [
                     list(parquet.column_cells(self._arrow, index, to_object)) for index in range(len(self.columns))
                 ]
+            self._cell_bytes = self.cell_bytes()
             self._rows = [list(row) for row in zip(*cells, strict=True)]
             self._has_media = any(isinstance(cell, RichValue) for row in self._rows for cell in row)
             self._frame = self._arrow = None
@@ -90,6 +92,7 @@ class TableContent:
         """Append a row, its cells as they are at this moment."""
         cells = [taken(cell) for cell in row]
         self.rows.append(cells)
+        self._cell_bytes += sum(map(n_bytes_of, cells))
         if not self._has_media:
             self._has_media = any(isinstance(cell, RichValue) for cell in cells)
 
@@ -109,6 +112,16 @@ class TableContent:
         if copy._rows is not None:
             copy._frame = copy._arrow = None
         return copy
+
+    def cell_bytes(self) -> int:
+        """Return about how much memory the cells hold, without pictures and the like."""
+        if self._rows is not None:
+            return self._cell_bytes
+        if self._arrow is not None:
+            return int(self._arrow.nbytes)
+        if hasattr(self._frame, "memory_usage"):
+            return int(self._frame.memory_usage(index=False, deep=True).sum())
+        return int(self._frame.estimated_size() if hasattr(self._frame, "estimated_size") else 0)
 
     def media_bytes(self) -> int:
         """Return about how much memory pictures and the like among the cells hold."""

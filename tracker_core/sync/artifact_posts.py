@@ -2,7 +2,7 @@
 
 What is there already is asked of the server, so that an upload that broke off goes on where it ended, in whichever
 process. Trouble with artifacts holds up no rows: a version that cannot be sent now waits, longer each time, and later
-versions of the same artifact behind it.
+versions of the same artifact behind it. Only what can never succeed is given up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ..artifacts.errors import DamagedChunkError
@@ -30,7 +31,7 @@ _ROUND_S = 1.0
 _FIRST_BYTES, _LEAST_BYTES, _MOST_BYTES = 2 << 20, 256 << 10, 32 << 20
 _QUICK_S, _SLOW_S = 1.0, 5.0
 _ASKED_CHUNKS = 4000
-_MANY_FAILURES, _MOST_FAILURES = 3, 8
+_MANY_FAILURES = 3
 _FIRST_WAIT_S, _MOST_WAIT_S = 1.0, 120.0
 
 Sources = Callable[[], "ArtifactSource"]
@@ -38,14 +39,20 @@ Sources = Callable[[], "ArtifactSource"]
 
 @dataclass(slots=True)
 class _Item:
-    """A version that is to be sent."""
+    """A version that is to be sent.
+
+    Attributes:
+        is_awaited: it was noted and is not committed: that may still come, or failed.
+        awaited: uids of versions of the same artifact that are; those before its own were logged earlier.
+    """
 
     run: FollowedRun
     name: str
     record: ArtifactLog | ArtifactUse
     upload: Iterator[int] | None = None
     retry_at: float = 0.0
-    n_failures: int = 0
+    is_awaited: bool = False
+    awaited: list[str] = field(default_factory=list)
     backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_WAIT_S, _MOST_WAIT_S))
 
 
@@ -88,14 +95,10 @@ class ArtifactPosts:
         """Return what may be sent now, in the order in which it was logged: the next of each artifact, then uses."""
         self._items = {(run.place, name): item for run in runs for name, item in self._items_of(run)}
         items = sorted(self._items.values(), key=lambda item: item.record.wall_time_ns)
-        logs: dict[tuple[str, str], _Item] = {}
-        waited_for = set()
-        for item in items:
-            if isinstance(item.record, ArtifactLog):
-                logs.setdefault((item.record.project, item.record.name), item)
-                waited_for.add(item.record.uid)
+        logs = [item for item in items if isinstance(item.record, ArtifactLog)]
+        waited_for = {item.record.uid for item in logs}
         uses = [item for item in items if not isinstance(item.record, ArtifactLog)]
-        ready = [*logs.values(), *(use for use in uses if use.record.uid not in waited_for)]
+        ready = [*_next_of_each(logs), *(use for use in uses if use.record.uid not in waited_for)]
         return [item for item in ready if item.retry_at <= now_s]
 
     def _items_of(self, run: FollowedRun) -> Iterator[tuple[str, _Item]]:
@@ -123,9 +126,10 @@ class ArtifactPosts:
             item.upload = None
             self._take_error(item, error, now_s)
             return 0
-        item.backoff.reset()
-        item.n_failures = 0
-        artifacts.delayed.pop(item.name, None)
+        item.is_awaited = False
+        if n_bytes != 0:  # to ask what is there is no progress yet
+            item.backoff.reset()
+            artifacts.delayed.pop(item.name, None)
         if n_bytes is None:
             artifacts.acked.add(item.name)
             artifacts.sent.pop(item.name, None)
@@ -136,17 +140,15 @@ class ArtifactPosts:
         from ..remote.server_errors import NotPermittedError, RequestTooLargeError, ServerAwayError
 
         item.retry_at = now_s + item.backoff.next_s(getattr(error, "retry_after_s", None))
-        if isinstance(error, _NotYetError):
+        item.is_awaited = isinstance(error, _NotYetError)
+        if item.is_awaited:
             return
         why = f"artifact {item.record.project}/{item.record.name}: {error}"[:500]
         if item.backoff.n_failures >= _MANY_FAILURES:
             item.run.artifacts.delayed[item.name] = why
         if isinstance(error, (ServerAwayError, OSError)):
             self._put_bytes = max(_LEAST_BYTES, self._put_bytes // 2)
-            return
-        item.n_failures += 1
-        is_final = isinstance(error, (NotPermittedError, UsageError, DamagedChunkError, RequestTooLargeError))
-        if is_final or item.n_failures >= _MOST_FAILURES:
+        elif isinstance(error, (NotPermittedError, UsageError, DamagedChunkError, RequestTooLargeError)):
             item.run.artifacts.parked[item.name] = why
 
     def _upload(self, item: _Item, now_s: float) -> Iterator[int]:
@@ -165,6 +167,9 @@ class ArtifactPosts:
             if item.run.is_live(now_s) and not _was_committed(local, run, record.uid):
                 raise _NotYetError
             return  # it was deleted, or the training ended before it was committed
+        earlier = takewhile(lambda uid: uid != record.uid, item.awaited)
+        if any(_found(local, uid) is not None for uid in earlier):
+            raise _NotYetError  # one was committed meanwhile: it comes first
         there = _found(remote, record.uid)
         if there is None:
             yield from self._send_version(item, local, remote, version, run)
@@ -231,6 +236,22 @@ class ArtifactPosts:
 
 class _NotYetError(Exception):
     """The version is not committed here yet: the training may still do so."""
+
+
+def _next_of_each(logs: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield the next to send of each artifact, and before it those that are not committed: they hold back no other."""
+    awaited: dict[tuple[str, str], list[str]] = {}
+    held: set[tuple[str, str]] = set()
+    for item in logs:
+        artifact = (item.record.project, item.record.name)
+        if artifact in held:
+            continue
+        yield item
+        item.awaited = awaited.setdefault(artifact, [])
+        if item.is_awaited:
+            item.awaited.append(item.record.uid)
+        else:
+            held.add(artifact)
 
 
 def _found(source: ArtifactSource, uid: str) -> VersionInfo | None:

@@ -9,7 +9,7 @@ from tracker_core.artifacts.wire import AuditEntry, LinkedVersion, RegisteredMod
 
 from ..catalog.decisions import By
 from ..store import store_registry
-from ..store.store_audit import read_audit
+from ..store.store_audit import read_audit, read_registrations
 from ..store.store_connection import StoreConnection
 from .artifact_catalog import ArtifactCatalog
 from .artifact_checks import check_text
@@ -103,3 +103,7 @@ class LocalRegistry:
     def audit(self, name: str | None = None, after: int = 0, size: int = 1000) -> list[AuditEntry]:
         """Return changes in the order made, from behind number `after` on; of all models or of one."""
         return self._catalog.read(lambda connection: read_audit(connection, name, after, size), [])
+
+    def registrations(self) -> dict[str, int]:
+        """Return, for every name of a model, the number of the audit's entry of when one of that name was last made."""
+        return self._catalog.read(read_registrations, {})

@@ -135,7 +135,7 @@ class BlobStore:
         """Yield the bytes of chunks of a project, in order, each checked against its digest.
 
         Raises:
-            NotFoundError: the project has no such chunk.
+            NotFoundError: the project has no such chunk, or it has another size.
             DamagedChunkError: what is stored is something else, or is gone.
             OSError: the place does not answer.
         """
@@ -159,8 +159,11 @@ class BlobStore:
         digests = {chunk.digest for chunk in chunks}
         places = self._database.read(lambda connection: store_blobs.find_chunks(connection, project, digests)) or {}
         for chunk in chunks:
-            if chunk.digest not in places:
-                raise NotFoundError(f"{self.place.place}: project {project!r} has no chunk {chunk.digest.hex()[:64]}")
+            place = places.get(chunk.digest)
+            # What fits into memory was reckoned with the sizes that are asked for: one that is not true is not read.
+            if place is None or place.size_bytes != chunk.size_bytes:
+                asked = f"{chunk.digest.hex()[:64]} of {chunk.size_bytes:,} bytes"
+                raise NotFoundError(f"{self.place.place}: project {project!r} has no chunk {asked}")
         folder = project_dir_name(project)
         for pack_id, group in itertools.groupby(chunks, key=lambda chunk: places[chunk.digest].pack_id):
             wanted = [(chunk.digest, places[chunk.digest]) for chunk in group]

@@ -190,7 +190,7 @@ def _facts(artifact: Artifact, info: VersionInfo) -> dict[str, Any]:
         "run": _run_of(info),
         "used by": ", ".join(list(users)[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else ""),
         "registered as": ", ".join(f"{model}:v{number}" for model, number in info.registered_as),
-        "size": f"{info.n_files:,} files, {with_unit('_bytes', info.size_bytes)}",
+        "size": f"{info.n_files:,} file{'s'[: info.n_files != 1]}, {with_unit('_bytes', info.size_bytes)}",
         "expires": "" if info.expires_ns is None else when(info.expires_ns),
         "digest": info.digest,
         "uid": info.uid,

@@ -28,7 +28,8 @@ from .artifact_models import (
 from .authorize import Principal, authorize
 from .markdown import render
 
-_MAX_KEPT_ENTRIES = 200_000
+# Entries and chunks, some hundred bytes each: of all that are kept, and of one that is kept alone.
+_MAX_KEPT_PARTS, _MAX_KEPT_ALONE = 200_000, 1_000_000
 _MAX_KEPT = 16
 
 
@@ -81,7 +82,8 @@ class ManifestCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Manifest] = OrderedDict()
+        # Each with how many entries and chunks it has.
+        self._kept: OrderedDict[str, tuple[Manifest, int]] = OrderedDict()
 
     def get(self, source: ArtifactSource, uid: str) -> Manifest:
         """Return the manifest of a version that the caller was found to be allowed to see; it never changes."""
@@ -89,13 +91,18 @@ class ManifestCache:
             kept = self._kept.get(uid)
             if kept is not None:
                 self._kept.move_to_end(uid)
-                return kept
+                return kept[0]
         manifest = source.manifest(uid)
-        with self._lock:
-            self._kept[uid] = manifest
-            while len(self._kept) > 1 and (len(self._kept) > _MAX_KEPT or self._n_entries() > _MAX_KEPT_ENTRIES):
-                self._kept.popitem(last=False)
+        n_parts = len(manifest) + sum(len(entry.chunks) for entry in manifest)
+        if n_parts <= _MAX_KEPT_ALONE:
+            self._keep(uid, manifest, n_parts)
         return manifest
 
-    def _n_entries(self) -> int:
-        return sum(len(manifest) for manifest in self._kept.values())
+    def _keep(self, uid: str, manifest: Manifest, n_parts: int) -> None:
+        with self._lock:
+            self._kept[uid] = manifest, n_parts
+            while len(self._kept) > 1 and (len(self._kept) > _MAX_KEPT or self._n_parts() > _MAX_KEPT_PARTS):
+                self._kept.popitem(last=False)
+
+    def _n_parts(self) -> int:
+        return sum(n_parts for _, n_parts in self._kept.values())

@@ -41,15 +41,23 @@ class PermittedArtifacts:
         source: has them all.
         who: asks.
         lease_project: returns the project that a lease is for, raises NotFoundError where there is no such lease.
+        registrations: returns the number of the audit's entry since when there is a model of a name.
 
     Raises, in every method:
         RefusedError: the caller may not do this.
     """
 
-    def __init__(self, source: ArtifactSource, who: Principal, lease_project: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        source: ArtifactSource,
+        who: Principal,
+        lease_project: Callable[[str], str],
+        registrations: Callable[[], dict[str, int]],
+    ) -> None:
         self._source = source
         self._who = who
         self._lease_project = lease_project
+        self._registrations = registrations
 
     @property
     def place(self) -> str:
@@ -340,15 +348,18 @@ class PermittedArtifacts:
     def audit(self, name: str | None = None, after: int = 0, size: int = 1000) -> list[AuditEntry]:
         if self._sees_all:
             return self._source.audit(name, after, size)
+        made = self._registrations()
         names = [name] if name is not None else [one.name for one in self._source.models()]
         numbers = {one: {link.number for link in self._seen_links(one)} for one in names}
         if name is not None and not numbers[name]:
             raise _no_model(self.place, name)
         entries: list[AuditEntry] = []
         while len(entries) < size and (more := self._source.audit(name, after, size)):
-            entries += [one for one in more if one.version is not None and one.version in numbers.get(one.model, ())]
+            own = [one for one in more if one.version is not None and one.version in numbers.get(one.model, ())]
+            entries += [one for one in own if one.number > made.get(one.model, one.number)]
             after = more[-1].number
-        return entries[:size]
+        now = self._registrations()  # what was made anew meanwhile has the same numbers for other versions
+        return [one for one in entries[:size] if made[one.model] == now.get(one.model)]
 
 
 def _no_model(place: str, name: str) -> NotFoundError:

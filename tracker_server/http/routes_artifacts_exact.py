@@ -54,6 +54,8 @@ _CHANGING = "edit delete delete_collection describe set_retention link unlink se
 _CHANGING_ALL = "set_card delete_model".split()
 
 _MAX_RAW_MANIFEST_BYTES = 512 << 20
+# What the entries and chunks of a manifest take of memory, as a multiple of its bytes.
+_DECODED_TIMES = 4
 _MAX_NODES = 20_000
 _MAX_INT = (1 << 63) - 1
 # Bodies of artifacts are counted by themselves, so that they never keep rows out.
@@ -145,7 +147,7 @@ def _endpoint(service: _Service, call: Call) -> Callable[[Request], Any]:
             return answer(getattr(source, call.name)(**arguments))
 
         max_bytes = MAX_COMMIT_BYTES if is_commit else MAX_CALL_BYTES
-        return await service.answered(request, max_bytes, ask, _raw_manifest_bytes if is_commit else None)
+        return await service.answered(request, max_bytes, ask, _manifest_bytes if is_commit else None)
 
     return endpoint
 
@@ -156,6 +158,7 @@ def _value(found: object) -> list[bytes]:
 
 def _manifest_frames(manifest: Manifest) -> Iterator[bytes]:
     content = memoryview(manifest.encode())
+    del manifest  # which is many times as large, while a client may take long
     for start in range(0, len(content), MANIFEST_PIECE_BYTES):
         yield frame(BYTES, content[start : start + MANIFEST_PIECE_BYTES])
 
@@ -171,8 +174,11 @@ _ANSWERS: dict[str, Callable[[Any], Iterable[bytes]]] = {"manifest": _manifest_f
 # -- what may be asked for
 
 
-def _raw_manifest_bytes(body: bytes) -> int:
-    """Return how long the manifest of a commit becomes; refuses what is no manifest, or becomes too long."""
+def _manifest_bytes(body: bytes) -> int:
+    """Return what the manifest of a commit takes of memory; refuses what is no manifest, or becomes too long.
+
+    Never more than there is: the largest are worked on alone.
+    """
     try:
         manifest = msgspec.msgpack.decode(body, type=_ManifestOf).new.manifest
         n_bytes = zstandard.frame_content_size(manifest)
@@ -181,7 +187,7 @@ def _raw_manifest_bytes(body: bytes) -> int:
     if not 0 <= n_bytes <= _MAX_RAW_MANIFEST_BYTES:
         got = "a manifest of unknown length" if n_bytes < 0 else f"a manifest of {n_bytes} bytes"
         raise UsageError("commit", got, f"at most {_MAX_RAW_MANIFEST_BYTES} bytes", "log several artifacts")
-    return n_bytes
+    return min(_DECODED_TIMES * n_bytes, _BUFFERED_MAX_BYTES - MAX_COMMIT_BYTES)
 
 
 class _Manifest(msgspec.Struct):

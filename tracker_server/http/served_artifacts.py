@@ -34,7 +34,7 @@ class ServedArtifacts:
     def for_principal(self, who: Principal) -> PermittedArtifacts:
         """Return the artifacts for somebody."""
         local = self.local().as_user(who.name)
-        return PermittedArtifacts(local, who, local.lease_project)
+        return PermittedArtifacts(local, who, local.lease_project, local.registrations)
 
     def local(self) -> LocalArtifacts:
         """Return all of them, for nobody in particular."""

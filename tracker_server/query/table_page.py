@@ -5,10 +5,7 @@ Nothing of a table is trusted: what it would take to sort or to search is bounde
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import msgspec
@@ -17,16 +14,22 @@ from numpy.typing import NDArray
 
 from tracker_core.errors import UsageError
 
-from .table_cells import column_kind, shown_cell
+from .table_cells import shown_cell
 from .table_filter import TableCondition, row_mask
+from .table_orders import KeptOrders
+from .table_read import Cells, OpenTable, decoded_bytes, open_table, table_batches
 
 MAX_ROWS = 1000
 MAX_COLUMNS = 200
 # More rows are shown, but not sorted or searched here.
 MAX_ORDERED_ROWS = 5_000_000
 _MAX_SORT_BYTES = 512 << 20
-_MAX_KEPT_BYTES = 64 << 20
-_BATCH_ROWS = 8192
+_MAX_PAGE_BYTES = 128 << 20
+_MAX_CELL_BYTES = 64 << 20
+_MAX_SORTED = 20
+_MAX_CONDITIONS = 50
+_MAX_WORDS = 20
+_MAX_TEXT_CHARS = 10_000
 
 
 class TableOrder(msgspec.Struct, frozen=True):
@@ -79,14 +82,6 @@ class TablePage(msgspec.Struct):
     rows: list[list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenTable:
-    file: Any
-    names: list[str]
-    kinds: list[str]
-    n_rows: int
-
-
 def table_page(content: BinaryIO, digest: str, request: TableRequest) -> TablePage:
     """Return a part of the Parquet file `content`; `digest` is that of its bytes.
 
@@ -106,11 +101,7 @@ def table_page(content: BinaryIO, digest: str, request: TableRequest) -> TablePa
 
 
 def _page(content: BinaryIO, digest: str, request: TableRequest) -> TablePage:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(content)
-    schema = file.schema_arrow
-    table = _OpenTable(file, list(schema.names), [column_kind(field) for field in schema], file.metadata.num_rows)
+    table = open_table(content)
     shown = _columns(table, request)
     order = None if _is_plain(request) else _order_of(table, digest, request)
     n_matching = table.n_rows if order is None else len(order)
@@ -118,8 +109,8 @@ def _page(content: BinaryIO, digest: str, request: TableRequest) -> TablePage:
     stop = min(first + request.limit, n_matching)
     wanted = np.arange(first, stop, dtype=np.int64) if order is None else order[first:stop].astype(np.int64)
     columns = [
-        TableColumn(name, kind, str(field.type)[:100])
-        for name, kind, field in zip(table.names, table.kinds, schema, strict=True)
+        TableColumn(name, kind, str(type_)[:100])
+        for name, kind, type_ in zip(table.names, table.kinds, table.types, strict=True)
     ]
     rows = _rows_at(table, wanted, shown, request.max_chars)
     return TablePage(columns, table.n_rows, n_matching, first, shown, wanted.tolist(), rows)
@@ -129,7 +120,7 @@ def _is_plain(request: TableRequest) -> bool:
     return not request.sort and not request.where and not request.search.strip()
 
 
-def _columns(table: _OpenTable, request: TableRequest) -> list[int]:
+def _columns(table: OpenTable, request: TableRequest) -> list[int]:
     shown = list(range(len(table.names)))[:MAX_COLUMNS] if request.columns is None else request.columns
     named = [*shown, *(order.column for order in request.sort), *(one.column for one in request.where)]
     if any(not 0 <= column < len(table.names) for column in named) or len(shown) > MAX_COLUMNS:
@@ -139,48 +130,34 @@ def _columns(table: _OpenTable, request: TableRequest) -> list[int]:
     return shown
 
 
-class _KeptOrders:
-    """Orders of rows that were computed last, so that the next page of them is quick. Thread-safe."""
-
-    def __init__(self) -> None:
-        self.computing = threading.Lock()  # one at a time: it may take much memory
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, bytes], NDArray[np.int32]] = OrderedDict()
-
-    def get(self, key: tuple[str, bytes]) -> NDArray[np.int32] | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: tuple[str, bytes], order: NDArray[np.int32]) -> None:
-        with self._lock:
-            self._kept[key] = order
-            while sum(one.nbytes for one in self._kept.values()) > _MAX_KEPT_BYTES:
-                self._kept.popitem(last=False)
+_orders = KeptOrders()
 
 
-_orders = _KeptOrders()
-
-
-def _order_of(table: _OpenTable, digest: str, request: TableRequest) -> NDArray[np.int32]:
+def _order_of(table: OpenTable, digest: str, request: TableRequest) -> NDArray[np.int32]:
     """Return which rows match, in the order wanted, int32[n]."""
     if table.n_rows > MAX_ORDERED_ROWS:
         expected = f"at most {MAX_ORDERED_ROWS:,} rows to sort or to search"
         raise UsageError("table", f"{table.n_rows:,} rows", expected, "download it and look at it with another program")
-    key = digest, msgspec.msgpack.encode((request.sort, request.where, request.search))
-    known = _orders.get(key)
-    if known is not None:
-        return known
-    with _orders.computing:
-        order = _orders.get(key)
-        if order is None:
-            order = _computed(table, request)
-            _orders.keep(key, order)
-    return order
+    _bound_question(request)
+    question = msgspec.msgpack.encode((request.sort, request.where, request.search))
+    return _orders.order(digest, question, lambda: _computed(table, request))
 
 
-def _computed(table: _OpenTable, request: TableRequest) -> NDArray[np.int32]:
+def _bound_question(request: TableRequest) -> None:
+    n_words = len(request.search.split())
+    longest = max((len(one.value) for one in request.where if isinstance(one.value, str)), default=0)
+    for where, n, most, what in (
+        ("sort", len(request.sort), _MAX_SORTED, "columns"),
+        ("where", len(request.where), _MAX_CONDITIONS, "conditions"),
+        ("where", longest, _MAX_TEXT_CHARS, "characters in a value"),
+        ("search", n_words, _MAX_WORDS, "words"),
+        ("search", len(request.search), _MAX_TEXT_CHARS, "characters"),
+    ):
+        if n > most:
+            raise UsageError(where, f"{n:,} {what}", f"at most {most:,}", "ask for less at a time")
+
+
+def _computed(table: OpenTable, request: TableRequest) -> NDArray[np.int32]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -195,17 +172,15 @@ def _computed(table: _OpenTable, request: TableRequest) -> NDArray[np.int32]:
     kept: list[Any] = []
     numbers: list[NDArray[np.int32]] = []
     n_bytes = 0
-    for first, batch in _batches(table, sorted({*by, *filtered})):
+    for first, batch in table_batches(table, sorted({*by, *filtered})):
         mask = row_mask(batch, table.kinds, request.where, searched, request.search)
         found = np.flatnonzero(mask) if mask is not None else np.arange(batch.n_rows)
         numbers.append((first + found).astype(np.int32))
         if by:
-            part = pa.table([batch.column(column).take(pa.array(found)) for column in by], names=_sort_names(by))
-            n_bytes += part.nbytes
-            kept.append(part)
-        if n_bytes > _MAX_SORT_BYTES:
-            expected = f"at most {_MAX_SORT_BYTES >> 20} MiB of values to sort"
-            raise UsageError("sort", "a column that holds more", expected, "sort by another column, or filter first")
+            cells = [batch.column(column).taken(found) for column in by]
+            n_bytes += sum(one.n_bytes() for one in cells)
+            _bound_sorted(n_bytes)
+            kept.append(pa.table([one.spread() for one in cells], names=_sort_names(by)))
     order = np.concatenate(numbers) if numbers else np.empty(0, np.int32)
     if not by or not len(order):
         return order
@@ -218,67 +193,33 @@ def _computed(table: _OpenTable, request: TableRequest) -> NDArray[np.int32]:
     return in_order
 
 
+def _bound_sorted(n_bytes: int) -> None:
+    if n_bytes > _MAX_SORT_BYTES:
+        expected = f"at most {_MAX_SORT_BYTES >> 20} MiB of values to sort"
+        raise UsageError("sort", "a column that holds more", expected, "sort by another column, or filter first")
+
+
 def _sort_names(by: Sequence[int]) -> list[str]:
     return [f"c{place}" for place in range(len(by))]
 
 
-@dataclass(frozen=True, slots=True)
-class TableBatch:
-    """Some rows that follow one another, of some columns."""
-
-    n_rows: int
-    columns: dict[int, Any]
-
-    def column(self, place: int) -> Any:
-        """Return a column of the table as an Arrow array."""
-        return self.columns[place]
-
-
-def _batches(
-    table: _OpenTable, columns: Sequence[int], row_groups: Sequence[int] | None = None
-) -> Iterator[tuple[int, TableBatch]]:
-    """Yield all rows of these columns, a few thousand at a time, with the place of the first of each in its groups."""
-    names = [table.names[column] for column in columns]
-    selection = names if _are_plain(table.names) else None
-    place = 0
-    for batch in table.file.iter_batches(_BATCH_ROWS, row_groups=row_groups, columns=selection, use_threads=False):
-        found = {
-            column: _plain_array(batch.column(at if selection is not None else column))
-            for at, column in enumerate(columns)
-        }
-        yield place, TableBatch(batch.num_rows, found)
-        place += batch.num_rows
-
-
-def _are_plain(names: Sequence[str]) -> bool:
-    """Say whether each name selects one column: the library takes a dot as the way into a nested one."""
-    return len(set(names)) == len(names) and not any("." in name for name in names)
-
-
-def _plain_array(array: Any) -> Any:
-    import pyarrow as pa
-
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-
-
-def _rows_at(table: _OpenTable, wanted: NDArray[np.int64], shown: Sequence[int], max_chars: int) -> list[list[Any]]:
+def _rows_at(table: OpenTable, wanted: NDArray[np.int64], shown: Sequence[int], max_chars: int) -> list[list[Any]]:
     """Return the cells of the rows at these places, in this order."""
-    import pyarrow as pa
-
     if not len(wanted):
         return []
     ends = np.cumsum([table.file.metadata.row_group(i).num_rows for i in range(table.file.num_row_groups)])
     groups = np.searchsorted(ends, wanted, side="right")
     rows: list[list[Any]] = [[] for _ in wanted]
+    budget = _Budget()
     for group in np.unique(groups).tolist():
         begin = int(ends[group]) - table.file.metadata.row_group(group).num_rows
         mine = np.flatnonzero(groups == group)
         left = {int(wanted[index]) - begin: int(index) for index in mine}
-        for first, batch in _batches(table, sorted(set(shown)), [group]):
+        for first, batch in table_batches(table, sorted(set(shown)), [group]):
             inside = [place for place in left if first <= place < first + batch.n_rows]
             if inside:
-                taken = pa.array([place - first for place in inside])
-                cells = [_cells(batch.column(at).take(taken), table.kinds[at], max_chars) for at in shown]
+                taken = np.array([place - first for place in inside], np.int64)
+                cells = [_cells(batch.column(at).taken(taken), table.kinds[at], max_chars, budget) for at in shown]
                 for number, place in enumerate(inside):
                     rows[left.pop(place)] = [column[number] for column in cells]
             if not left:
@@ -286,5 +227,38 @@ def _rows_at(table: _OpenTable, wanted: NDArray[np.int64], shown: Sequence[int],
     return rows
 
 
-def _cells(array: Any, kind: str, max_chars: int) -> list[Any]:
-    return [shown_cell(value, kind, max_chars) for value in array.to_pylist()]
+class _Budget:
+    """How large the cells of a page may still be."""
+
+    def __init__(self) -> None:
+        self._n_left = _MAX_PAGE_BYTES
+
+    def take(self, n_bytes: int) -> None:
+        self._n_left -= n_bytes
+        if self._n_left < 0:
+            expected = f"at most {_MAX_PAGE_BYTES >> 20} MiB of cells at once"
+            raise UsageError("rows of a table", "cells that hold more", expected, "ask for fewer rows or columns")
+
+
+def _cells(cells: Cells, kind: str, max_chars: int, budget: _Budget) -> list[Any]:
+    """Return the cells as they are shown; what is larger than they may be is never made."""
+    shown: list[Any] = []
+    if kind in ("number", "boolean", "time"):
+        return [shown_cell(value, kind, max_chars) for value in cells.spread().to_pylist()]
+    for place in range(len(cells.values)):
+        n_bytes = decoded_bytes(cells.values.slice(place, 1))
+        if n_bytes > _MAX_CELL_BYTES:
+            expected = f"at most {_MAX_CELL_BYTES >> 20} MiB"
+            raise UsageError("cell of a table", f"{n_bytes >> 20} MiB", expected, "ask for other columns or rows")
+        shown.append(shown_cell(cells.values[place].as_py(), kind, max_chars))
+    sizes = [_shown_bytes(cell) for cell in shown]
+    places = range(len(shown)) if cells.places is None else cells.places.tolist()
+    for place in places:
+        budget.take(sizes[place])
+    return [shown[place] for place in places]
+
+
+def _shown_bytes(cell: Any) -> int:
+    if isinstance(cell, str):
+        return len(cell)
+    return len(msgspec.json.encode(cell)) if isinstance(cell, (dict, list)) else 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from tracker_core.artifacts.wire import AuditEntry
 
@@ -62,3 +62,10 @@ def read_audit(connection: Connection, model: str | None, after: int, size: int)
         )
         for row in connection.execute(query)
     ]
+
+
+def read_registrations(connection: Connection) -> dict[str, int]:
+    """Return, for every name of a model, the number of the entry of when one of that name was last made."""
+    c = registry_audit.c
+    query = select(c.model, func.max(c.number)).where(c.action == "register").group_by(c.model)
+    return {model: int(number) for model, number in connection.execute(query)}

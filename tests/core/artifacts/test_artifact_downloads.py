@@ -166,3 +166,22 @@ def test_a_deleted_version_is_not_found_any_more(artifact: Artifact, data: Path,
         Api().artifact("digits/all:v0")
     (data / "a.txt").write_text("new")
     assert run.log_artifact(data, name="all", type="dataset").version == "v1"
+
+
+@needs_links
+def test_a_checkout_that_fails_removes_nothing(artifact: Artifact, folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "here"
+    (root / "a.txt").mkdir(parents=True)
+    for name in ("a.txt/mine", "sub", "own"):
+        (root / name).write_text("precious")
+    packs = list((folder / "blobs").rglob("*.pack"))
+    for pack in packs:
+        pack.rename(pack.with_suffix(".gone"))
+    before = tree(root)
+    with pytest.raises(TrackerError):
+        artifact.checkout(root)
+    assert {name: content for name, content in tree(root).items() if content == b"precious"} == before
+    for pack in packs:
+        pack.with_suffix(".gone").rename(pack)
+    artifact.checkout(root)
+    artifact.verify(root)

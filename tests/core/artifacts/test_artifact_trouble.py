@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,32 @@ def test_a_forked_child_leaves_the_files_of_a_draft_alone(run: Run) -> None:
             os._exit(0)
     os.waitpid(pid, 0)
     assert run.log_artifact(artifact).get_entry("x.bin").read() == b"content"
+
+
+@pytest.mark.parametrize("signal", ["", "SIGTERM"])
+def test_what_takes_too_long_at_the_end_keeps_no_run_from_ending(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signal: str
+) -> None:
+    run = tracker_core.init("digits", settings={"quiet": True, "finish_timeout_s": 0.2})
+    assert isinstance(run, Run)
+    break_blobs(folder)
+    for name in ("first", "second"):
+        run.log_artifact(drafted(name=name))
+    artifacts, release = run._own_artifacts("test"), threading.Event()
+    tried: list[str] = []
+
+    def hang() -> object:
+        tried.append("once")
+        release.wait(60)
+        raise OSError("the disk is away")
+
+    monkeypatch.setattr(artifacts._resolver, "local", hang)
+    try:
+        run.end(0 if not signal else 143, None, signal=signal)
+        assert run.is_finished and len(tried) == (0 if signal else 1)
+        assert "2 artifacts that could not be kept" in capsys.readouterr().err
+    finally:
+        release.set()
+        for thread in threading.enumerate():
+            if thread.name == "tracker-artifacts":
+                thread.join()

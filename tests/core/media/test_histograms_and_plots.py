@@ -173,3 +173,29 @@ def test_a_plot_comes_back_from_its_numbers() -> None:
     plot = tracker.plot.scatter(TABLE, "x", "y", "Points")
     again = Plot.of_numbers(json.loads(json.dumps(plot.numbers())))
     assert (again.plot_kind, again.title, again.fields) == ("scatter", "Points", plot.fields)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 1.0 + 2**-52],
+        [1e17, 1e17 + 16],
+        [1e17],
+        [0.0, 5e-324],
+        [-1.7e308, 0.0, 1.7e308],
+        [1.7976931348623157e308, 1.7976931348623155e308],
+        [-1.7976931348623157e308],
+    ],
+)
+@pytest.mark.parametrize("n_bins", [1, 64, 512])
+def test_values_too_near_or_too_far_apart_are_counted_too(values: list[float], n_bins: int) -> None:
+    found = tracker.Histogram(values, num_bins=n_bins)
+    edges = found.bins
+    assert sum(found.histogram) == len(values) and len(edges) == n_bins + 1
+    assert all(math.isfinite(one) for one in edges) and all(np.less(edges[:-1], edges[1:]))
+    assert edges[0] <= min(values) and max(values) <= edges[-1]
+
+
+def test_a_line_is_named_by_its_value_also_where_that_is_zero() -> None:
+    table = tracker.Table(columns=["x", "y", "fold"], data=[[1, 2.0, 0], [1, 3.0, 1], [1, 4.0, None]])
+    assert [one["name"] for one in tracker.plot.line(table, "x", "y", "fold").fields["series"]] == ["0", "1", "y"]

@@ -297,3 +297,29 @@ def test_hostile_keys_and_captions_stay_text(logged: Logged) -> None:
     assert len(paths) == len(keys)
     assert all(path.startswith("media/image/") and path.count("/") == 2 and ".." not in path for path in paths)
     assert {key for key in logged.read.history()[0] if not key.startswith("_") or key in keys} >= set(keys)
+
+
+@pytest.mark.parametrize("name", ["int8", "uint16", "uint32", "uint64", "int16", "int64"])
+def test_every_integer_of_torch_is_brightness(name: str) -> None:
+    values = [[-3, 0], [100, 127]] if name == "int8" else [[0, 1], [200, 255]]
+    large = values if name == "int8" else [[0, 1], [200, 300]]
+    tensor = torch.tensor(large).to(getattr(torch, name))
+    assert np.asarray(tracker.Image(tensor).to_pil()).tolist() == np.clip(values, 0, 255).tolist()
+
+
+def test_an_image_of_an_image_is_made_as_that_one() -> None:
+    array = np.full((2, 2, 3), 0.5)
+    again = tracker.Image(tracker.Image(array, mode="L", file_type="bmp", normalize=False))
+    assert (again.to_pil().mode, again.format, np.asarray(again.to_pil()).max()) == ("L", "bmp", 0)
+    assert tracker.Image(tracker.Image(array, file_type="bmp"), file_type="jpg").format == "jpg"
+
+
+def test_an_array_whose_buffer_may_be_donated_is_copied() -> None:
+    class Donated(np.ndarray):
+        """Stands for an array of JAX, which is not in the test environment."""
+
+    Donated.__module__ = "jaxlib.xla_extension"
+    array = np.zeros((2, 2), np.uint8).view(Donated)
+    image = tracker.Image(array)
+    array[...] = 9
+    assert np.asarray(image.to_pil()).max() == 0

@@ -17,6 +17,8 @@ from logged_media import Logged
 from matplotlib import pyplot as plt
 
 import tracker_core as tracker
+from tracker_core.media.encoder import MediaKeeper
+from tracker_core.media.place import RunPlace
 from tracker_core.media.table import Table
 
 NOON = datetime.datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=datetime.UTC)
@@ -234,3 +236,59 @@ def test_a_file_that_is_no_table_is_refused() -> None:
     for data in (b"", b"PAR1", b"PAR1" + b"\xff" * 100 + b"PAR1", b"\x80\x04."):
         with pytest.raises(tracker.UsageError):
             Table.of_parquet(data)
+
+
+def test_lists_and_dicts_in_cells_are_kept_as_they_were() -> None:
+    inner, array = {"k": [1]}, np.arange(2)
+    cell = [inner, array, (inner,)]
+    table = Table(columns=["a"], data=[[cell]])
+    inner["k"].append(2)
+    array[...] = 9
+    cell.clear()
+    assert reread(table).data == [[[{"k": [1]}, [0, 1], [{"k": [1]}]]]]
+
+
+@pytest.mark.parametrize("is_frame", [False, True])
+def test_keys_that_are_no_text_become_text(is_frame: bool) -> None:
+    cell = {(0, 1): 1, np.int64(3): {frozenset([1]): 2}, 4: None, "k": 5}
+    table = Table(dataframe=pd.DataFrame({"a": [cell]})) if is_frame else Table(columns=["a"], data=[[cell]])
+    assert reread(table).data == [[{"(0, 1)": 1, "3": {"frozenset({1})": 2}, "4": None, "k": 5}]]
+
+
+def test_a_cell_without_end_is_refused_at_once() -> None:
+    cell: list[Any] = []
+    cell.append([[cell]])
+    with pytest.raises(tracker.UsageError, match="deep"):
+        Table(columns=["a"]).add_data(cell)
+
+
+@pytest.mark.parametrize(
+    "cell", ["x" * 1_000_000, b"x" * 1_000_000, np.zeros(125_000), torch.zeros(250_000), ["x" * 1_000_000]]
+)
+def test_a_table_says_how_much_memory_waits(cell: Any) -> None:
+    table = Table(columns=["a"], data=[[cell]], log_mode="INCREMENTAL")
+    place = RunPlace("table", 0)
+    assert table.describe(place)[1][0].n_bytes >= 1_000_000
+    table.add_data(1)
+    assert table.describe(place)[1][0].n_bytes < 1000
+    frame = pd.DataFrame({"a": ["x" * 1_000_000]})
+    assert Table(dataframe=frame).describe(place)[1][0].n_bytes >= 1_000_000
+
+
+def test_rows_of_an_incremental_table_that_was_left_out_come_with_the_next() -> None:
+    table = Table(columns=["a"], data=[["x" * 1000]], log_mode="INCREMENTAL")
+    keeper = MediaKeeper(_Takes(), 10, lambda *late: None, lambda record: None)
+    keeper._queue_bytes = 10  # as where another waits
+    dropped, _ = keeper.describe({"table": table}, 0)
+    assert dropped["table"]["is_dropped"]
+    table.add_data("y")
+    keeper._queue_bytes = 0
+    kept, _ = keeper.describe({"table": table}, 1)
+    assert (kept["table"]["first_row"], kept["table"]["n_rows"]) == (0, 2)
+
+
+class _Takes:
+    """Takes every file."""
+
+    def keep_media(self, name: str, source: Any) -> bool:
+        return True

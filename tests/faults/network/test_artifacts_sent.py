@@ -14,13 +14,14 @@ from sync_world import World
 
 from tests.server.artifact_places import contents_of, log, new_uid
 from tracker_core.artifacts.open_source import open_local
+from tracker_core.artifacts.source import ArtifactSource
 from tracker_core.artifacts.wire import RunRef, VersionEdit, VersionInfo
 from tracker_core.paths import project_dir_name
 from tracker_core.records import ArtifactLog, ArtifactUse
 from tracker_core.sync.artifact_queue import note
 from tracker_core.sync.sync_state import acked_of_run, left_bytes, unsent_artifacts
 from tracker_server.artifacts.local_artifacts import LocalArtifacts
-from tracker_server.catalog.decisions import By
+from tracker_server.catalog.decisions import By, CatalogError
 
 CALLS = "/api/v1/exact/artifacts/"
 
@@ -257,6 +258,27 @@ def test_a_version_deleted_before_it_was_sent_is_not_sent(training: Training, th
     assert [one.version for one in there.versions(training.project, "m").items] == ["v0"]
 
 
+def test_a_version_whose_commit_failed_holds_back_no_later_one(training: Training, there: LocalArtifacts) -> None:
+    failed = training.log({"a": b"one"}, is_committed=False)
+    later = [training.log({"a": b"%d" % number}) for number in (2, 3)]
+    training.step(3)
+    assert [there.version(uid).version for uid in later] == ["v0", "v1"], "while the run is live"
+    training.must_arrive()
+    assert {version.uid for version in there.versions(training.project, "m").items} == set(later) - {failed}
+
+
+def test_a_version_that_was_committed_late_comes_before_those_behind_it(
+    training: Training, there: LocalArtifacts
+) -> None:
+    first = training.log({"a": b"one"}, is_committed=False)
+    training.step(2)
+    log(training.local, training.project, {"a": b"one"}, uid=first)
+    second = training.log({"a": b"two"})
+    training.step()
+    training.must_arrive()
+    assert [there.version(uid).version for uid in (first, second)] == ["v0", "v1"]
+
+
 # -- faults
 
 
@@ -283,7 +305,7 @@ def test_faults_of_every_request_of_an_upload(training: Training, there: LocalAr
         return waiting.pop(0) if waiting else NONE
 
     training.world.proxy.rule = rule
-    for _ in range(60):
+    for _ in range(150):  # waits are drawn at random
         training.step()
         training.world.clock.ahead_s += 10
         if not training.sender.left_bytes:
@@ -332,6 +354,50 @@ def test_trouble_with_artifacts_holds_up_no_rows(training: Training, there: Loca
         assert training.sender.left_bytes >= 10_000
         followed = next(iter(training.sender.followed.values()))
         assert all(journal.left_bytes == 0 for journal in followed.journals.values()), "all rows are there"
+    assert "artifact" in training.sender.status.troubles[f"{training.project}/a"]
+    training.must_arrive()
+    same(training, there, uid)
+
+
+def folder_away(training: Training) -> None:
+    def work() -> ArtifactSource:
+        raise CatalogError("catalog", "a lock", "none", "wait")
+
+    training.sender._artifacts._open_local = work
+
+
+@pytest.mark.fault("F26", "F27")
+@pytest.mark.parametrize("trouble", [portal(), status(401), None], ids=["a portal", "a wrong key", "the own catalog"])
+def test_a_version_is_sent_after_long_trouble_that_passes(
+    training: Training, there: LocalArtifacts, trouble: Fault | None
+) -> None:
+    uid = training.log({"a": b"one"})
+    open_local_before = training.sender._artifacts._open_local
+    if trouble is None:
+        folder_away(training)
+    else:
+        training.world.proxy.rule = lambda one: trouble if one.path.startswith(CALLS) else NONE
+    for _ in range(20):
+        training.step()
+        training.world.clock.ahead_s += 130
+    assert training.sender.left_bytes >= 3, "it is not given up"
+    assert "artifact" in training.sender.status.troubles[f"{training.project}/a"]
+    training.sender._artifacts._open_local = open_local_before
+    training.must_arrive()
+    same(training, there, uid)
+
+
+@pytest.mark.fault("F26")
+def test_what_fails_after_it_was_asked_for_what_is_there_waits_longer_each_time(
+    training: Training, there: LocalArtifacts
+) -> None:
+    uid = training.log({"a": b"one"})
+    training.world.proxy.rule = lambda one: portal() if one.path.startswith(f"{CALLS}commit") else NONE
+    for _ in range(8):
+        training.step()
+        training.world.clock.ahead_s += 130
+    (item,) = training.sender._artifacts._items.values()
+    assert item.backoff.n_failures > 3
     assert "artifact" in training.sender.status.troubles[f"{training.project}/a"]
     training.must_arrive()
     same(training, there, uid)

@@ -65,9 +65,10 @@ function useTyping(input) {
     setCaret(at);
   };
   const onTake = (/** @type {{text: string, caret: number}} */ next) => {
+    // At once, not with the next drawing: somebody may type on before it.
+    if (input.current) input.current.value = next.text;
+    input.current?.setSelectionRange(next.caret, next.caret);
     write(next.text, next.caret);
-    // The input gets its text with the next drawing, and then the cursor its place.
-    requestAnimationFrame(() => input.current?.setSelectionRange(next.caret, next.caret));
   };
   const onInput = () => write(input.current?.value ?? '', place());
   const onClick = () => { if (caret !== null) setCaret(place()); };
