@@ -128,9 +128,20 @@ def test_processor_time_of_children_that_ended_stays_counted() -> None:
 def test_psutil_tells_the_same_of_a_tree() -> None:
     from tracker_core.system.process_tree import _from_proc, _from_psutil
 
-    with child("print('ready', flush=True); input()"):
-        ours, theirs = _from_proc(os.getpid()), _from_psutil(os.getpid())
-    assert ours.pids == theirs.pids
+    # A tree of its own: processes of other tests may be ending below this one.
+    script = """
+import os
+ends, end = os.pipe()
+if os.fork():
+    print("ready", flush=True)
+    input()
+else:
+    os.close(end)
+    os.read(ends, 1)
+"""
+    with child(script) as process:
+        ours, theirs = _from_proc(process.pid), _from_psutil(process.pid)
+    assert ours.pids == theirs.pids and len(ours.pids) == 2
     assert ours.cpu_s == pytest.approx(theirs.cpu_s, abs=0.2)
     assert ours.rss_bytes == pytest.approx(theirs.rss_bytes, rel=0.05)
 
