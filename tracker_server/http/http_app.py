@@ -62,6 +62,31 @@ def make_app(
     async def no_lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
 
+    routes = _declared(folder, feed, auth, dashboard, artifacts)
+    if declare_more is not None:
+        declare_more(routes)
+    app = FastAPI(
+        title="Tracker",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=no_lifespan,
+    )
+    describe(app, routes, f"{PREFIX}/openapi.json")
+    routes.attach(app)
+    app.state.declared = routes.routes
+    app.state.artifacts = artifacts
+    add_error_handlers(app)
+    app.add_middleware(Gate, auth=auth, is_public=routes.is_public)
+    app.add_middleware(ForwardedHeaders)  # nobody is trusted here; the caller may put one in front that trusts some
+    return app
+
+
+def _declared(
+    folder: LocalFolder, feed: ChangeFeed, auth: LocalAuth | KeyAuth, dashboard: Dashboard, artifacts: ServedArtifacts
+) -> RouteTable:
+    """Return the routes that the dashboard and a server have."""
     routes = RouteTable()
     add_api_routes(routes, folder, feed)
     add_run_routes(routes, folder, PREFIX)
@@ -83,21 +108,4 @@ def make_app(
     else:
         add_key_login(routes, auth)
         add_key_routes(routes, auth.keys, PREFIX)
-    if declare_more is not None:
-        declare_more(routes)
-    app = FastAPI(
-        title="Tracker",
-        version=__version__,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=no_lifespan,
-    )
-    describe(app, routes, f"{PREFIX}/openapi.json")
-    routes.attach(app)
-    app.state.declared = routes.routes
-    app.state.artifacts = artifacts
-    add_error_handlers(app)
-    app.add_middleware(Gate, auth=auth, is_public=routes.is_public)
-    app.add_middleware(ForwardedHeaders)  # nobody is trusted here; the caller may put one in front that trusts some
-    return app
+    return routes

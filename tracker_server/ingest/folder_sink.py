@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tracker_core.paths import make_folder
 
+from ..blobs.folder_place import sync_folder
 from .block_sink import Kept, PostedPart, SinkFullError, difference
 
 _N_LOCKS = 256
@@ -157,18 +158,7 @@ class FolderSink:
         """Make sure that the journal is found again, also one that a killed process made a moment ago."""
         run = os.path.dirname(path)
         for folder in (run, os.path.dirname(run), self._runs):
-            flush_folder(folder)
-
-
-def flush_folder(path: str) -> None:
-    """Make the names in a folder outlive a loss of power, where the system can do that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+            sync_folder(folder)
 
 
 def _is_same(fd: int, part: PostedPart, size: int) -> bool:

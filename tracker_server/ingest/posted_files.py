@@ -17,9 +17,10 @@ from tracker_core.errors import UsageError
 from tracker_core.paths import check_project, check_run_id, run_folder
 from tracker_core.sync.wire import FileAck, FileState
 
+from ..blobs.folder_place import sync_folder
 from ..catalog.decisions import Decisions
 from .block_sink import SinkFullError
-from .folder_sink import flush_folder, hold_file
+from .folder_sink import hold_file
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = ".part"
@@ -116,8 +117,8 @@ class PostedFiles:
                 return FileAck(size, False)
             if _digest_of(part) == digest:
                 os.replace(part, path)
-                flush_folder(os.path.dirname(path))
-                flush_folder(os.path.dirname(os.path.dirname(path)))
+                sync_folder(os.path.dirname(path))
+                sync_folder(os.path.dirname(os.path.dirname(path)))
                 return FileAck(size, True)
             if size_bytes is not None:  # all there and not what it should be: from the beginning
                 file.truncate(0)
